@@ -79,13 +79,38 @@ EditConfig with(const char* key, const Json& value) {
 
 const std::string kFamilies =
     "llama, mistral, qwen2, qwen3, mixtral, qwen2_moe, qwen3_moe, phi3, gemma2, gemma3_text, gemma3, olmo2, gpt2, "
-    "gpt_neox";
+    "gpt_neox, bert, roberta, vit, clip, clip_vision_model";
 
 TEST_CASE("an unchanged copy is not refused") {
-  for (const char* name : {"llama_plain", "mistral_window", "qwen2_plain", "qwen3_plain", "phi3_su", "gemma2_plain",
-                           "gemma3_images", "olmo2_plain", "gpt2_plain", "gpt_neox_plain"}) {
+  for (const char* name :
+       {"llama_plain", "mistral_window", "qwen2_plain", "qwen3_plain", "phi3_su", "gemma2_plain", "gemma3_images",
+        "olmo2_plain", "gpt2_plain", "gpt_neox_plain", "../encoders/bert_plain", "../encoders/roberta_plain"}) {
     CHECK(refusal(name, EditConfig{}) == "");
   }
+}
+
+TEST_CASE("encoders that nibble does not run are refused by name") {
+  const auto bert = [](const char* key, const Json& value) {
+    return refusal("../encoders/bert_plain", with(key, value));
+  };
+  for (const std::string key : {"is_decoder", "add_cross_attention"}) {
+    CHECK(bert(key.c_str(), true) == "config.json: \"" + key + "\" is true; nibble runs bert as an encoder alone");
+  }
+  CHECK(bert("position_embedding_type", "relative_key") ==
+        "config.json: \"position_embedding_type\" is not \"absolute\", which nibble does not run");
+  CHECK(bert("num_attention_heads", 3) == "config.json: \"head_dim\" is 10; nibble runs multiples of 8 up to 256");
+  CHECK(bert("layer_norm_eps", "1") == "config.json: \"layer_norm_eps\" must be a number");
+  CHECK(bert("type_vocab_size", 0) == "config.json: \"type_vocab_size\" must be at least 1");
+  CHECK(bert("type_vocab_size", 3) ==
+        "\"bert.embeddings.token_type_embeddings.weight\" is 2 x 32, but config.json makes it 3 x 32");
+  CHECK(refusal("../encoders/roberta_plain", with("pad_token_id", 50)) ==
+        "config.json: \"max_position_embeddings\" leaves no position behind that of pad_token_id");
+  CHECK(refusal("../encoders/bert_plain",
+                [](Tensors& tensors) { tensors["classifier.weight"] = tensors["cls.predictions.bias"]; }) ==
+        "the network of config.json does not use tensor \"classifier.weight\"; the model is not what its model_type "
+        "says");
+  CHECK(refusal("../encoders/bert_plain", [](Tensors& tensors) { tensors.erase("cls.predictions.bias"); }) ==
+        "the model has no tensor \"cls.predictions.bias\"");
 }
 
 TEST_CASE("networks that nibble does not run are refused by name") {

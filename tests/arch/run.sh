@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks that the transformers package of Debian sid gives the logits of tests/arch/data. With --write, makes the models
-# and their logits anew.
+# Checks that the transformers package of Debian sid gives the values of tests/arch/data and tests/arch/encoders. With
+# --write, makes the models and their values anew.
 #
 #   tests/arch/run.sh [--write] [TREE]      TREE: folder of the tree, created if missing (tests/loaders/tree.sh)
 #
@@ -34,19 +34,30 @@ inside() {
   ' sh "$tree" "$here/.." "$WORK" "$@" </dev/null
 }
 
+# write_readme FOLDER TITLE TEXT
+write_readme() {
+  {
+    printf '# %s\n\n%s\n\n' "$2" "$3"
+    printf '%s\n' "$versions" | sed 's/^/- /'
+  } > "$1/README.md"
+}
+
 if [ -n "$write" ]; then
-  mkdir "$WORK/data"
+  mkdir "$WORK/data" "$WORK/encoders"
   inside python3 -B /srv/arch/make.py /mnt/data
-  cat > "$WORK/data/README.md" <<'EOT'
-# Models with random weights, and their logits
-
-`golden.safetensors` has two texts of random ids and the logits that transformers computes for them in fp32
-(`../make.py` says how). Made by `tests/arch/run.sh --write` with these packages of Debian sid:
-
-EOT
-  printf '%s\n' "$versions" | sed 's/^/- /' >> "$WORK/data/README.md"
-  rm -rf "$here/data"
-  cp -R "$WORK/data" "$here/data"
+  inside python3 -B /srv/arch/make_encoders.py /mnt/encoders
+  # shellcheck disable=SC2016 # Markdown
+  write_readme "$WORK/data" 'Models with random weights, and their logits' \
+    '`golden.safetensors` has two texts of random ids and the logits that transformers computes for them in fp32
+(`../make.py` says how). Made by `tests/arch/run.sh --write` with these packages of Debian sid:'
+  # shellcheck disable=SC2016 # Markdown
+  write_readme "$WORK/encoders" 'Encoders with random weights, and their values' \
+    '`golden.safetensors` has two texts of random ids, and the hidden states, logits and pooled values that transformers
+computes for them in fp32 (`../make_encoders.py` says how). Made by `tests/arch/run.sh --write` with these packages of
+Debian sid:'
+  rm -rf "$here/data" "$here/encoders"
+  cp -R "$WORK/data" "$WORK/encoders" "$here"
 else
   inside python3 -B /srv/arch/make.py --check /srv/arch/data
+  inside python3 -B /srv/arch/make_encoders.py --check /srv/arch/encoders
 fi

@@ -37,17 +37,17 @@ TEST_CASE("what is not understood is refused by name") {
        [](Json& j) {
          j["normalizer"] = {{"type", "Nmt"}};
        }},
-      {R"(normalizer.normalizers[1]: the normalizer "BertNormalizer")",
+      {R"(normalizer.normalizers[1]: the normalizer "Nmt")",
        [](Json& j) {
-         j["normalizer"] = {{"type", "Sequence"}, {"normalizers", {{{"type", "NFC"}}, {{"type", "BertNormalizer"}}}}};
+         j["normalizer"] = {{"type", "Sequence"}, {"normalizers", {{{"type", "NFC"}}, {{"type", "Nmt"}}}}};
        }},
       {R"(pre_tokenizer: the pre_tokenizer "UnicodeScripts")",
        [](Json& j) {
          j["pre_tokenizer"] = {{"type", "UnicodeScripts"}};
        }},
-      {R"(decoder: the decoder "WordPiece")",
+      {R"(decoder: the decoder "BPEDecoder")",
        [](Json& j) {
-         j["decoder"] = {{"type", "WordPiece"}};
+         j["decoder"] = {{"type", "BPEDecoder"}};
        }},
       {R"(decoder.decoders[1]: the decoder "CTC")",
        [](Json& j) {
@@ -57,7 +57,16 @@ TEST_CASE("what is not understood is refused by name") {
        [](Json& j) {
          j["post_processor"] = {{"type", "Mystery"}};
        }},
-      {R"(model: the model type "WordPiece")", [](Json& j) { j["model"]["type"] = "WordPiece"; }},
+      {R"(model: the model type "WordLevel")", [](Json& j) { j["model"]["type"] = "WordLevel"; }},
+      {"model: has merges, which a WordPiece model has not",
+       [](Json& j) {
+         j["model"]["type"] = "WordPiece";
+         j["model"]["unk_token"] = "a";
+       }},
+      {R"(normalizer: has the unknown setting "speed")",
+       [](Json& j) {
+         j["normalizer"] = {{"type", "BertNormalizer"}, {"speed", 1}};
+       }},
       {R"(model: has the unknown setting "surprise")", [](Json& j) { j["model"]["surprise"] = 1; }},
       {R"(has the unknown setting "surprise")", [](Json& j) { j["surprise"] = 1; }},
       {R"(pre_tokenizer: has the unknown setting "speed")", [](Json& j) { j["pre_tokenizer"]["speed"] = 1; }},
@@ -142,7 +151,7 @@ TEST_CASE("damaged text is refused") {
                                   std::string("{\"model\": {\"vocab\": {\"\xff\": 0}, \"merges\": []}}")}) {
     CHECK(!textFailure(text).empty());
   }
-  NIB_CHECK_ERROR("neither tokenizer.json nor tokenizer.model", loadFiles({{"config.json", "{}"}}));
+  NIB_CHECK_ERROR("neither tokenizer.json nor tokenizer.model nor vocab.txt", loadFiles({{"config.json", "{}"}}));
   const std::string text = kUnigram;
   for (size_t size = 0; size < text.size(); ++size) CHECK(!textFailure(text.substr(0, size)).empty());
 }
@@ -162,6 +171,22 @@ TEST_CASE("configuration files with wrong contents are refused") {
   CHECK(contains(with("generation_config.json", R"({"eos_token_id": [2, -1]})"), "expected a whole number"));
   CHECK(contains(with("config.json", "[]"), "expected an object"));
   CHECK(contains(with("config.json", "{"), "config.json"));
+}
+
+TEST_CASE("vocab.txt that is not a whole vocabulary of BERT is refused") {
+  const std::string lines = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##b\r\n";
+  const auto failureOf = [](const std::string& vocabulary, const std::string& config) {
+    return errorOf([&] { loadFiles({{"vocab.txt", vocabulary}, {"tokenizer_config.json", config}}); });
+  };
+  CHECK(failureOf(lines, "{}").empty());
+  CHECK(loadFiles({{"vocab.txt", lines}}).encode("A ab abb c", true) == Ids{2, 5, 5, 6, 5, 6, 6, 1, 3});
+  CHECK(contains(failureOf(replaced(lines, "[CLS]\n", ""), "{}"), "vocab.txt: has no token \"[CLS]\", the cls_token"));
+  CHECK(contains(failureOf(lines + "a\n", "{}"), "vocab.txt: line 8: token \"a\" appears twice"));
+  CHECK(contains(failureOf(lines + "\xff\n", "{}"), "vocab.txt: is not UTF-8"));
+  CHECK(contains(failureOf(lines, R"({"tokenizer_class": "EsmTokenizer"})"), "is \"EsmTokenizer\", whose vocab.txt"));
+  CHECK(contains(failureOf(lines, R"({"do_basic_tokenize": false})"), "do_basic_tokenize: is false"));
+  CHECK(contains(failureOf(lines, R"({"do_lower_case": 1})"), "expected true or false"));
+  CHECK(contains(failureOf(lines, R"({"mask_token": "<mask>"})"), "has no token \"<mask>\", the mask_token"));
 }
 
 TEST_CASE("random damage never crashes") {

@@ -1,4 +1,5 @@
-// The vectors of make.py: ids and texts of the tokenizers and sentencepiece packages.
+// The vectors of make.py and make_wordpiece.py: ids and texts of the tokenizers, sentencepiece and transformers
+// packages.
 #include "tokenizer_files.h"
 
 #include <algorithm>
@@ -21,10 +22,8 @@ std::string streamed(const Tokenizer& tokenizer, const Ids& ids, bool skip_speci
   return text + stream.finish();
 }
 
-}  // namespace
-
-TEST_CASE("ids and texts are those of the tokenizers and sentencepiece packages") {
-  const fs::path data = NIB_TOKENIZER_DATA;
+// Compares the tokenizers of a folder with their vectors; returns their number.
+uint32_t checkVectors(const fs::path& data) {
   const Json texts = readJson(data / "texts.json");
   uint32_t tokenizers = 0;
   for (const fs::directory_entry& entry : fs::directory_iterator(data)) {
@@ -55,7 +54,24 @@ TEST_CASE("ids and texts are those of the tokenizers and sentencepiece packages"
       CHECK(streamed(tokenizer, ids, true) == vectors["texts_skipped"][i].get<std::string>());
     }
   }
-  CHECK(tokenizers >= 17);
+  return tokenizers;
+}
+
+}  // namespace
+
+TEST_CASE("ids and texts are those of the tokenizers and sentencepiece packages") {
+  CHECK(checkVectors(NIB_TOKENIZER_DATA) >= 17);
+}
+
+TEST_CASE("WordPiece: ids and texts are those of transformers") {
+  const fs::path data = NIB_WORDPIECE_DATA;
+  CHECK(checkVectors(data) == 4);
+  for (const char* name : {"uncased", "vocab_cased"}) {
+    const Tokenizer tokenizer = loadTokenizer(data / name);
+    CHECK(tokenizer.mask() == 4u);
+    CHECK(tokenizer.before() == Ids{2});
+    CHECK(tokenizer.after() == Ids{3});
+  }
 }
 
 TEST_CASE("the sample model's cases, and its texts as a whole") {

@@ -59,6 +59,7 @@ int benchModel(const DeviceArguments& device_arguments, const JsonArguments& jso
   readsDevice(paths, device_arguments);
   const Output output(json, paths);
   const model::ModelConfig config = readShape(arguments.model);
+  model::refuseEncoder(config, "--model", "and an encoder does not generate, which this measures");
   model::SpeedOptions options;
   options.prompt = std::min(arguments.tokens, config.max_positions - 1);
   if (!arguments.type.empty()) {

@@ -24,6 +24,9 @@ void checkCacheType(const CacheArguments& a) { chosen("--kv", {a.kv}, names()); 
 
 CacheChoice cacheChoice(const CacheArguments& a, const model::ModelConfig& config) {
   const std::string name = chosen("--kv", {a.kv}, names())[0];
+  if (config.encoder && (name != "f32" || a.rotate)) {
+    throw UsageError("--kv: " + config.family + " models are encoders, which keep no cache");
+  }
   const model::CacheType& type = *model::findCacheType(name);
   const std::optional<NibWeights> cache = model::cacheFor(type, config.head_size);
   if (!cache) {

@@ -1,5 +1,6 @@
 // nibble calibrate: collects histograms of activations, recorded ones or those of a running model, and chooses ranges.
 #include "calibration_text.h"
+#include "data_windows.h"
 #include "model_paths.h"
 #include "model_text.h"
 #include "options.h"
@@ -16,7 +17,6 @@
 #include "model/calibrate/stream.h"
 #include "model/calibrate/trial.h"
 #include "model/run/loaded_model.h"
-#include "model/tokenizer/inputs.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -124,7 +124,7 @@ struct RunningModel {
       throw UsageError("--seq-len " + std::to_string(a.sequence_length) + " exceeds the model's " +
                        std::to_string(longest) + " positions (max_position_embeddings)");
     }
-    ids = model::loadTokens(a.data, a.data.ends_with(".npy") ? nullptr : &loaded.tokenizer()).ids;
+    ids = loadData(a.data, loaded, a.sequence_length).ids;
     model::RunnerOptions options;
     options.max_tokens = options.positions = uint32_t(a.sequence_length);
     runner.emplace(model::TimedDevice(device), loaded.view(), loaded.config(), options);

@@ -125,9 +125,12 @@ int compareLayers(const Output& output, const DeviceArguments& device_arguments,
                   const LayerArguments& arguments, const std::string& a_path, const std::string& b_path) {
   model::LoadedModel a(a_path), b(b_path);
   checkSameNetwork(a, b);
+  if (arguments.sensitivity) {
+    model::refuseEncoder(a.config(), "--sensitivity", "and it measures predictions of what follows");
+  }
   const model::EvalOptions options = windowOptions(data, a.config(), 2048);
   checkPositions("B", b.config(), options.window);
-  const std::vector<uint32_t> ids = tokensOf(data, a);
+  const std::vector<uint32_t> ids = tokensOf(data, a, options.window);
   const size_t windows = model::cutWindows(ids.size(), options).size();  // refuses a short text before weights are read
   const kit::Device device = openDevice(device_arguments);
   const model::TimedDevice timed(device);

@@ -60,13 +60,18 @@ int comparePaired(const Output& output, const DeviceArguments& device_arguments,
   model::LoadedModel a(a_path), b(b_path);
   std::optional<model::LoadedModel> against;
   if (!against_path.empty()) against.emplace(against_path);
-  const model::EvalOptions options = windowOptions(data, a.config(), 2048);
+  model::EvalOptions options = windowOptions(data, a.config(), 2048);
+  if (a.config().encoder) options.masking.emplace(a.tokenizer());
   checkPositions("B", b.config(), options.window);
   if (against) checkPositions("--against", against->config(), options.window);
-  const std::vector<uint32_t> ids = tokensOf(data, a);
-  if (isText(data) && tokensOf(data, b) != ids) {
+  const std::vector<uint32_t> ids = tokensOf(data, a, options.window);
+  if (isText(data) && tokensOf(data, b, options.window) != ids) {
     throw model::Error("the tokenizers of A and B give other tokens for " + model::shown(data.data) +
                        ": their losses per token cannot be compared");
+  }
+  if (a.config().encoder != b.config().encoder) throw model::Error("an encoder cannot be compared with a decoder");
+  if (options.masking && b.tokenizer().mask() != options.masking->token) {
+    throw model::Error("the tokenizers of A and B have other mask tokens");
   }
   if (a.config().vocabulary != b.config().vocabulary) {
     throw model::Error("A and B have vocabularies of " + std::to_string(a.config().vocabulary) + " and " +
@@ -85,9 +90,9 @@ int comparePaired(const Output& output, const DeviceArguments& device_arguments,
   const model::PairedDifferences differences = model::pairedDifferences(of_a, of_b);
   const std::vector<PairedQuantity> quantities = quantitiesOf(of_a, of_b, differences);
   printPaired(output.text(), quantities);
-  std::fprintf(output.text(), "%llu tokens predicted, %llu windows of %u, %u resamples of windows, on %s\n",
-               (unsigned long long)of_a.result.nll.count(), (unsigned long long)of_a.result.windows, options.window,
-               model::kResamples, device.info().name.c_str());
+  std::fprintf(output.text(), "%llu %stokens predicted, %llu windows of %u, %u resamples of windows, on %s\n",
+               (unsigned long long)of_a.result.nll.count(), options.masking ? "masked " : "",
+               (unsigned long long)of_a.result.windows, options.window, model::kResamples, device.info().name.c_str());
   if (output.wantsJson()) output.json(toJson(device.info().name, options.window, quantities, of_a, of_b));
   return kExitDone;
 }

@@ -2,8 +2,6 @@
 
 #include "options.h"
 
-#include "model/tokenizer/inputs.h"
-
 #include <algorithm>
 
 namespace nib::tool {
@@ -14,6 +12,7 @@ void addWindowOptions(CLI::App& app, DataArguments& arguments) {
 }
 
 model::EvalOptions windowOptions(const DataArguments& arguments, const model::ModelConfig& config, uint32_t usual) {
+  refuseImages(config);
   model::EvalOptions options;
   options.window = arguments.window != 0 ? arguments.window : std::min(usual, config.max_positions);
   options.windows = arguments.windows;
@@ -25,6 +24,11 @@ model::EvalOptions windowOptions(const DataArguments& arguments, const model::Mo
   return options;
 }
 
+void refuseImages(const model::ModelConfig& config) {
+  if (!config.image) return;
+  throw model::Error(config.family + " models read images, which `nibble eval --outputs` alone gives them");
+}
+
 void checkPositions(const char* which, const model::ModelConfig& config, uint32_t window) {
   if (window <= config.max_positions) return;
   throw UsageError("a window of " + std::to_string(window) + " tokens exceeds the " +
@@ -33,8 +37,14 @@ void checkPositions(const char* which, const model::ModelConfig& config, uint32_
 
 bool isText(const DataArguments& arguments) { return !arguments.data.ends_with(".npy"); }
 
-std::vector<uint32_t> tokensOf(const DataArguments& arguments, model::LoadedModel& loaded) {
-  return model::loadTokens(arguments.data, isText(arguments) ? &loaded.tokenizer() : nullptr).ids;
+std::vector<uint32_t> tokensOf(const DataArguments& arguments, model::LoadedModel& loaded, uint32_t window) {
+  return loadData(arguments.data, loaded, window).ids;
+}
+
+model::TokenInput loadData(const std::string& data, model::LoadedModel& loaded, uint64_t window) {
+  refuseImages(loaded.config());
+  const model::Tokenizer* const tokenizer = data.ends_with(".npy") ? nullptr : &loaded.tokenizer();
+  return loaded.config().encoder ? model::loadPieces(data, tokenizer, window) : model::loadTokens(data, tokenizer);
 }
 
 }  // namespace nib::tool

@@ -1,6 +1,7 @@
 // nibble eval: perplexity of a model, and the divergence of its predictions from another model's.
 #include "cache_option.h"
 #include "data_windows.h"
+#include "encoder_outputs.h"
 #include "in_memory_weights.h"
 #include "model_paths.h"
 #include "model_text.h"
@@ -30,6 +31,7 @@ struct Arguments {
   uint32_t stride = 0;
   WeightArguments weights;
   QuestionArguments choices;
+  OutputsArguments outputs;
 };
 
 // Refuses options that have no effect.
@@ -39,11 +41,30 @@ void checkChoices(const Arguments& a) {
     if (a.choices.adds_bos) throw UsageError("--add-bos goes with --choices");
     return;
   }
-  if (!a.data.data.empty() || a.data.window != 0 || a.data.windows != 0 || a.stride != 0 || !a.against.empty()) {
+  const bool has_data = !a.data.data.empty() || a.data.window != 0 || a.data.windows != 0 || !a.outputs.texts.empty();
+  if (has_data || a.stride != 0 || !a.against.empty()) {
     throw UsageError(
-        "--choices goes without --data and its options, and without --against: compare two models with "
+        "--choices goes without --data and its options, without --outputs, and without --against: compare two models "
+        "with "
         "nibble compare A B --ab --choices");
   }
+}
+
+// Refuses options that do not go with the kind of the model.
+void checkKind(const Arguments& a, const model::ModelConfig& config) {
+  const bool llamacpp = a.protocol == "llamacpp";
+  if (!config.encoder) {
+    if (!a.outputs.texts.empty()) throw UsageError("--outputs: " + config.family + " models are no encoders");
+    return;
+  }
+  if (llamacpp || a.stride != 0) {
+    throw UsageError(std::string(llamacpp ? "--protocol llamacpp" : "--stride") + ": " + config.family +
+                     " models are encoders, whose windows are adjacent and predict masked tokens");
+  }
+  if (config.image && a.outputs.texts.empty()) {
+    throw UsageError("MODEL: " + config.family + " models read images: give --outputs KIND=FILE.npy");
+  }
+  if (!a.outputs.texts.empty() && !a.against.empty()) throw UsageError("--outputs goes without --against");
 }
 
 model::EvalOptions optionsOf(const Arguments& a, model::LoadedModel& loaded) {
@@ -59,6 +80,7 @@ model::EvalOptions optionsOf(const Arguments& a, model::LoadedModel& loaded) {
 nlohmann::ordered_json toJson(const std::string& device, const model::EvalOptions& options, const model::EvalResult& r,
                               bool against) {
   const bool plain = options.protocol == model::Protocol::kPlain;
+  const char* const protocol = options.masking ? "masked" : plain ? "plain" : "llamacpp";
   nlohmann::ordered_json json = {{"device", device},
                                  {"perplexity", finiteNumber(r.perplexity())},
                                  {"nll", finiteNumber(r.nll.mean())},
@@ -67,7 +89,8 @@ nlohmann::ordered_json toJson(const std::string& device, const model::EvalOption
                                  {"windows", r.windows},
                                  {"window", options.window},
                                  {"stride", options.stride},
-                                 {"protocol", plain ? "plain" : "llamacpp"}};
+                                 {"protocol", protocol}};
+  if (options.masking) json["masked_percent"] = model::kMaskPercent;
   if (against) {
     json["reference_perplexity"] = finiteNumber(std::exp(r.reference_nll.mean()));
     json["mean_kl"] = finiteNumber(r.kl.mean());
@@ -83,10 +106,13 @@ nlohmann::ordered_json toJson(const std::string& device, const model::EvalOption
 
 void print(std::FILE* file, const std::string& device, const model::EvalOptions& options, const model::EvalResult& r,
            bool against) {
-  std::fprintf(file, "perplexity %.4f   nll %.5f +- %.5f   %llu tokens predicted, %llu windows of %u", r.perplexity(),
-               r.nll.mean(), r.nll.error(), (unsigned long long)r.nll.count(), (unsigned long long)r.windows,
+  std::fprintf(file, "%sperplexity %.4f   nll %.5f +- %.5f   %llu %stokens predicted, %llu windows of %u",
+               options.masking ? "pseudo-" : "", r.perplexity(), r.nll.mean(), r.nll.error(),
+               (unsigned long long)r.nll.count(), options.masking ? "masked " : "", (unsigned long long)r.windows,
                options.window);
-  if (options.protocol == model::Protocol::kLlamacpp) {
+  if (options.masking) {
+    std::fprintf(file, ", %u %% masked at once (not comparable with a decoder's)", model::kMaskPercent);
+  } else if (options.protocol == model::Protocol::kLlamacpp) {
     std::fprintf(file, ", as llama-perplexity");
   } else if (options.stride != options.window) {
     std::fprintf(file, ", stride %u", options.stride);
@@ -115,12 +141,25 @@ int runEval(const Arguments& a) {
   if (!a.choices.file.empty()) paths.reads("--choices", a.choices.file);
   readsWeightOptions(paths, a.weights);
   readsDevice(paths, a.device);
+  writesOutputs(paths, a.outputs);
   const Output output(a.json, paths);
   if (!a.choices.file.empty()) return evalChoices(output, a.device, a.choices, a.model, a.weights, a.cache);
   model::LoadedModel loaded(a.model);
   const CacheChoice kv = cacheChoice(a.cache, loaded.config());
+  checkKind(a, loaded.config());
+  const std::optional<model::InMemory> in_memory = inMemoryOf(a.weights, loaded.view());
+  model::RunnerOptions runner_options;
+  if (!a.outputs.texts.empty()) {
+    if (in_memory && loaded.config().image) {
+      throw UsageError("--type: " + loaded.config().family +
+                       " models are quantized by nibble quantize alone; give its output as MODEL");
+    }
+    if (in_memory) runner_options.in_memory = &*in_memory;
+    return evalOutputs(output, openDevice(a.device), a.outputs, a.data, loaded, runner_options);
+  }
   model::EvalOptions options = optionsOf(a, loaded);
-  const std::vector<uint32_t> ids = tokensOf(a.data, loaded);
+  if (loaded.config().encoder) options.masking.emplace(loaded.tokenizer());
+  const std::vector<uint32_t> ids = tokensOf(a.data, loaded, options.window);
   if (options.protocol == model::Protocol::kLlamacpp && isText(a.data) && !loaded.tokenizer().before().empty()) {
     options.bos = loaded.tokenizer().bos();
   }
@@ -129,7 +168,6 @@ int runEval(const Arguments& a) {
   const kit::Device device = openDevice(a.device);
   const model::TimedDevice timed(device);
   constexpr uint32_t kStepTokens = 2048;
-  model::RunnerOptions runner_options;
   runner_options.sequences = uint32_t(std::min<size_t>(std::max(1u, kStepTokens / options.window), windows));
   runner_options.max_tokens = runner_options.sequences * options.window;
   runner_options.positions = options.window;
@@ -139,7 +177,6 @@ int runEval(const Arguments& a) {
     loaded_reference.emplace(a.against);
     reference.emplace(timed, loaded_reference->view(), loaded_reference->config(), runner_options);
   }
-  const std::optional<model::InMemory> in_memory = inMemoryOf(a.weights, loaded.view());
   if (in_memory) runner_options.in_memory = &*in_memory;
   runner_options.cache = kv.cache;
   runner_options.rotate_heads = kv.rotate_heads;
@@ -171,12 +208,17 @@ Verb makeEvalVerb(CLI::App& parent) {
   auto a = std::make_shared<Arguments>();
   CLI::App* app = parent.add_subcommand(
       "eval", "Run a model on a text: perplexity, and with --against the divergence from another model's predictions.");
-  app->footer("Example: nibble eval model-int4/ --data test.txt --against model/");
+  app->footer(
+      "Example: nibble eval model-int4/ --data test.txt --against model/\n"
+      "An encoder's loss is that of 15 % of the tokens of each window, chosen by a fixed seed, all replaced by the "
+      "mask "
+      "token; special tokens are never chosen.");
   app->add_option("MODEL", a->model, "Folder of the model, or a .gguf file; dense or quantized")->required();
   app->add_option("--data", a->data.data, "UTF-8 text, .jsonl with a \"text\" per line, or .npy of token ids");
   addQuestionOptions(*app, a->choices);
   app->add_option("--against", a->against,
                   "A reference model, with a cache of F32: prints mean KL(reference || MODEL) and more");
+  addOutputsOption(*app, a->outputs);
   addWindowOptions(*app, a->data);
   app->add_option("--stride", a->stride, "From window to window (default: the window)");
   app->add_option("--protocol", a->protocol,

@@ -66,6 +66,7 @@ int runGenerate(const Arguments& a) {
     prompt.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   }
   model::LoadedModel loaded(a.model);
+  model::refuseEncoder(loaded.config(), "MODEL", "and an encoder does not generate");
   const CacheChoice kv = cacheChoice(a.cache, loaded.config());
   const model::Tokenizer& tokenizer = loaded.tokenizer();
   const std::vector<uint32_t> ids = tokenizer.encode(prompt, true);

@@ -26,6 +26,7 @@ struct Task {
 };
 
 Task loadTask(const QuestionArguments& arguments, model::LoadedModel& loaded) {
+  model::refuseEncoder(loaded.config(), "--choices", "which do not predict what follows a text");
   Task task;
   task.questions = model::loadQuestions(arguments.file);
   task.encoded =

@@ -1,5 +1,6 @@
 #include "quantize_options.h"
 
+#include "data_windows.h"
 #include "model_paths.h"
 #include "model_text.h"
 
@@ -10,7 +11,6 @@
 #include "model/archive/hash.h"
 #include "model/calibrate/recording.h"
 #include "model/run/loaded_model.h"
-#include "model/tokenizer/inputs.h"
 
 #include <algorithm>
 
@@ -43,7 +43,7 @@ void addCalibration(const QuantizeArguments& a, const std::string& purpose, mode
     throw UsageError("--seq-len " + std::to_string(a.sequence_length) + " exceeds the model's " +
                      std::to_string(loaded.config().max_positions) + " positions (max_position_embeddings)");
   }
-  const model::TokenInput input = model::loadTokens(data, data.ends_with(".npy") ? nullptr : &loaded.tokenizer());
+  const model::TokenInput input = loadData(data, loaded, a.sequence_length);
   const uint64_t length = input.row_tokens != 0 ? std::min(input.row_tokens, a.sequence_length) : a.sequence_length;
   std::vector<std::vector<uint32_t>>& sequences = options.calibration.sequences;
   uint64_t tokens = 0;

@@ -55,6 +55,7 @@ Network readNetwork(const std::string& path) {
   }
   if (text.empty()) throw UsageError("MODEL " + path + ": there is no config.json");
   Network network{model::readConfig(text), text};
+  model::refuseEncoder(network.config, "MODEL", "whose losses at each type are not known");
   const nlohmann::ordered_json json = model::readJsonText(text, path, "config.json", model::JsonNumbers::kPython);
   for (const char* key : {"torch_dtype", "dtype"}) {
     if (!json.is_object() || !json.contains(key) || !json[key].is_string()) continue;

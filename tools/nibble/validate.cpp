@@ -129,9 +129,13 @@ int runValidate(const Arguments& a) {
   std::optional<model::Calibration> watched;
   if (!a.watch.empty()) watched = model::readCalibration(a.watch);
   model::LoadedModel loaded(a.model), reference(a.against);
+  for (const model::LoadedModel* one : {&loaded, &reference}) {
+    model::refuseEncoder(one->config(), one == &loaded ? "MODEL" : "--against",
+                         "and validate runs steps of single tokens");
+  }
   const model::EvalOptions options = windowOptions(a.data, loaded.config(), 2048);
   checkPositions("--against", reference.config(), options.window);
-  const std::vector<uint32_t> ids = tokensOf(a.data, loaded);
+  const std::vector<uint32_t> ids = tokensOf(a.data, loaded, options.window);
 
   const kit::Device device = openDevice(a.device);
   const model::TimedDevice timed(device);

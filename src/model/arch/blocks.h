@@ -18,6 +18,8 @@ struct BlockInputs {
 // A block after the hidden states; returns those after it.
 graph::ValueId addGatedBlock(graph::Graph& graph, const ModelConfig& config, const BodyOptions& options,
                              const BlockInputs& inputs, uint32_t layer, graph::ValueId hidden);
+graph::ValueId addEncoderBlock(graph::Graph& graph, const ModelConfig& config, const BodyOptions& options,
+                               const BlockInputs& inputs, uint32_t layer, graph::ValueId hidden);
 graph::ValueId addGptBlock(graph::Graph& graph, const ModelConfig& config, const BodyOptions& options,
                            const BlockInputs& inputs, uint32_t layer, graph::ValueId hidden);
 
@@ -30,6 +32,11 @@ ExpertNames expertNames(const ModelConfig& config, uint32_t layer);
 // The second half of a gated block that has experts.
 graph::ValueId addExperts(graph::Graph& graph, const ModelConfig& config, const BodyOptions& options, uint32_t layer,
                           graph::ValueId hidden);
+// The modules of an encoder's block, and the node of its attention.
+struct EncoderNames {
+  std::string query, key, value, attention, output, attention_norm, up, down, inner_norm;
+};
+EncoderNames encoderNames(const ModelConfig& config, uint32_t layer);
 
 // A linear layer with the weights of a module.
 graph::Linear linearOf(const StorageOf& storage, const std::string& module, uint32_t rows);

@@ -88,6 +88,10 @@ void readScaling(const Json& json, const Json& scaling, RopeConfig& rope) {
 
 }  // namespace
 
+void refuseEncoder(const ModelConfig& config, const std::string& what, const std::string& why) {
+  if (config.encoder) throw Error(what + ": " + config.family + " models are encoders, " + why);
+}
+
 void refuseKey(const std::string& key, const std::string& text) {
   throw Error("config.json: " + quoteText(key) + " " + text);
 }
@@ -235,10 +239,17 @@ ModelConfig readConfig(const std::string& config_json, const HasTensor& has) {
     const bool fits = config.inner_hadamard == 0 ||
                       (config.inner % config.inner_hadamard == 0 && nibHadamardOrder(config.inner_hadamard) != 0);
     if (!fits) refuseKey(kInnerHadamard, "must divide intermediate_size, and have a Hadamard matrix");
+    if (!has) return config;
     const auto has_embedding = [&] { return has(hiddenStates(config).embedding + ".weight"); };
-    if (!has || family.other_prefix == family.prefix || has_embedding()) return config;
-    config.prefix = family.other_prefix;
-    if (!has_embedding()) config.prefix = family.prefix;
+    if (family.other_prefix != family.prefix && !has_embedding()) {
+      config.prefix = family.other_prefix;
+      if (!has_embedding()) config.prefix = family.prefix;
+    }
+    if (config.encoder) {
+      const HiddenStates states = hiddenStates(config);
+      config.has_head = has((states.transform.empty() ? states.head : states.transform) + ".weight");
+      config.has_pooler = states.pooler.empty() || has(states.pooler + ".weight");
+    }
     return config;
   }
   std::string known;

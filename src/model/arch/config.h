@@ -52,7 +52,10 @@ RopeFrequencies ropeFrequencies(const RopeConfig& rope, uint32_t positions);
 enum class BlockKind {
   kGated,  // gated_block.cpp: RMS norms, rotary embedding, gated layers
   kGpt2,   // gpt_block.cpp: layer norms, learned positions, layers stored as [in, out]
-  kNeox    // gpt_block.cpp: layer norms, rotary embedding, queries, keys and values by turns
+  kNeox,   // gpt_block.cpp: layer norms, rotary embedding, queries, keys and values by turns
+  kBert,   // encoder_block.cpp: layer norms behind the sums of residuals
+  kVit,    // encoder_block.cpp: layer norms in front of layers
+  kClip    // the same with other names
 };
 
 // The norms of queries and keys, before they are rotated.
@@ -67,6 +70,17 @@ struct ExpertsConfig {
   bool normalized = false;    // the weights of the chosen ones add up to 1
   bool mixtral_names = false;
   std::vector<bool> layers;  // which layers have them
+};
+
+constexpr bool isEncoderBlock(BlockKind block) {
+  return block == BlockKind::kBert || block == BlockKind::kVit || block == BlockKind::kClip;
+}
+
+// What a network of images reads: patches of equal size, each a token, behind a token for the whole.
+struct ImageConfig {
+  uint32_t channels = 0, height = 0, width = 0, patch_height = 0, patch_width = 0;
+  uint32_t patches() const { return height / patch_height * (width / patch_width); }
+  uint32_t patchElements() const { return channels * patch_height * patch_width; }
 };
 
 struct ModelConfig {
@@ -96,9 +110,18 @@ struct ModelConfig {
   float logit_cap = 0;
   bool parallel = false;               // attention and the layers behind it read the same hidden states
   uint32_t learned_positions = 0;      // rows of the table that is added to the embedding
+  uint32_t position_offset = 0;        // row of a sequence's first token in it
   bool layer_attention_scale = false;  // scores of layer i are divided by i + 1, too
   ExpertsConfig experts;
   BlockKind block = BlockKind::kGated;
+  bool encoder = false;      // tokens see the whole sequence, and the head predicts those that a mask covers
+  uint32_t token_types = 0;  // rows of the table of token types, whose first is added to the embedding; 0 = none
+  std::optional<ImageConfig> image;  // of networks that read images instead of tokens; `vocabulary` = the head's rows
+  bool quick_gelu = false;           // x * sigmoid(1.702 x) instead of `activation`
+  // An encoder's files need not have a head or a pooler. Without the list of tensors, a head is assumed.
+  bool has_head = true, has_pooler = false;
+  bool head_bias = false;  // a dense layer and a norm, too, lie in front of such a head
+  uint32_t head_activation = NIB_ACTIVATION_NONE;
   std::string prefix = "model";               // of the names of all modules but the head; may be empty
   std::vector<std::string> other_parts = {};  // prefixes of tensors that are no part of the network
   uint32_t inner_hadamard = 0;  // blocks of this size of down's inputs are rotated while the network runs; 0 = none
@@ -130,6 +153,8 @@ inline constexpr const char* kInnerHadamard = "nibble_inner_hadamard";  // key o
 using HasTensor = std::function<bool(const std::string& name)>;
 ModelConfig readConfig(const std::string& config_json, const HasTensor& has = {});
 
+// Throws if the model is an encoder: 'WHAT: bert models are encoders, WHY'.
+void refuseEncoder(const ModelConfig& config, const std::string& what, const std::string& why);
 // Throws: 'config.json: "KEY" TEXT'.
 [[noreturn]] void refuseKey(const std::string& key, const std::string& text);
 // Values of config.json. null counts as missing. Throw if the type is wrong, or no default is given and the key is

@@ -33,42 +33,79 @@ BlockInputs addInputs(Graph& graph, const ModelConfig& config) {
 
 ValueId embedTokens(Graph& graph, const ModelConfig& config, const BodyOptions& options, ValueId ids,
                     ValueId positions) {
-  const std::string module = hiddenStates(config).embedding;
+  const HiddenStates states = hiddenStates(config);
+  const std::string& module = states.embedding;
   const auto embed = [&](ValueId numbers, const std::string& name, uint32_t rows) {
     return graph::embed(graph, numbers, name,
                         {.rows = rows, .cols = config.hidden, .weights = options.storage(name).weights});
   };
   ValueId hidden = embed(ids, module, config.vocabulary);
   if (config.embedding_scale != 1) hidden = graph::scale(graph, hidden, module + ".scale", config.embedding_scale);
-  if (config.learned_positions != 0) {
-    const std::string table = moduleIn(config, "wpe");
-    hidden = graph::add(graph, hidden, embed(positions, table, config.learned_positions), table + ".add");
-  }
-  return hidden;
+  const auto addRowsOf = [&](const std::string& table, ValueId numbers, uint32_t rows) {
+    hidden = graph::add(graph, hidden, embed(numbers, table, rows), table + ".add");
+  };
+  if (config.token_types != 0) addRowsOf(states.types, graph.input("token_types", graph::ids()), config.token_types);
+  if (config.learned_positions != 0) addRowsOf(states.positions, positions, config.learned_positions);
+  return states.embedding_norm.empty() ? hidden : addNorm(graph, config, hidden, states.embedding_norm);
+}
+
+// The table of positions holds what a position adds to its patch: the token for the whole, or the layer's bias, too.
+ValueId embedPatches(Graph& graph, const ModelConfig& config, const BodyOptions& options, ValueId positions) {
+  const HiddenStates states = hiddenStates(config);
+  const ValueId patches = graph.input("patches", graph::dense(NIB_TYPE_F32, config.image->patchElements()));
+  ValueId hidden =
+      graph::linear(graph, patches, states.embedding, linearOf(options.storage, states.embedding, config.hidden));
+  const ValueId rows = graph::embed(graph, positions, states.positions,
+                                    {.rows = config.image->patches() + 1, .cols = config.hidden, .weights = {}});
+  hidden = graph::add(graph, hidden, rows, states.positions + ".add");
+  return states.embedding_norm.empty() ? hidden : addNorm(graph, config, hidden, states.embedding_norm);
 }
 
 ValueId addBlock(Graph& graph, const ModelConfig& config, const BodyOptions& options, const BlockInputs& inputs,
                  uint32_t layer, ValueId hidden) {
-  const auto add = config.block == BlockKind::kGated ? &addGatedBlock : &addGptBlock;
+  const auto add = config.block == BlockKind::kGated ? &addGatedBlock
+                   : isEncoderBlock(config.block)    ? &addEncoderBlock
+                                                     : &addGptBlock;
   return add(graph, config, options, inputs, layer, hidden);
 }
 
-// The hidden states after the last layer.
+// The hidden states after the last layer. ids: none = those of images.
 ValueId addBody(Graph& graph, const ModelConfig& config, const BodyOptions& options, ValueId ids) {
   const BlockInputs inputs = addInputs(graph, config);
-  ValueId hidden = embedTokens(graph, config, options, ids, inputs.positions);
+  ValueId hidden = config.image ? embedPatches(graph, config, options, inputs.positions)
+                                : embedTokens(graph, config, options, ids, inputs.positions);
   for (uint32_t layer = 0; layer < config.layers; ++layer) {
     hidden = addBlock(graph, config, options, inputs, layer, hidden);
   }
-  return hidden;
+  const std::string norm = hiddenStates(config).body_norm;
+  return norm.empty() ? hidden : addNorm(graph, config, hidden, norm);
 }
 
 ValueId addHead(Graph& graph, const ModelConfig& config, const StorageOf& storage, ValueId hidden) {
   const HiddenStates states = hiddenStates(config);
-  const ValueId normed = addNorm(graph, config, hidden, states.norm);
-  const std::string& module = config.tied ? states.embedding : states.head;
-  const ValueId logits = graph::linear(graph, normed, states.head, linearOf(storage, module, config.vocabulary));
+  if (!states.transform.empty()) {
+    graph::Linear transform = linearOf(storage, states.transform, config.hidden);
+    transform.bias = true;
+    transform.activation = config.head_activation;
+    hidden = graph::linear(graph, hidden, states.transform, transform);
+  }
+  const ValueId normed = states.norm.empty() ? hidden : addNorm(graph, config, hidden, states.norm);
+  // A head with a bias has memory of its own, which holds that too.
+  graph::Linear head =
+      linearOf(storage, config.head_bias ? states.head : matrixModule(config, states.head), config.vocabulary);
+  head.bias = config.head_bias;
+  const ValueId logits = graph::linear(graph, normed, states.head, head);
   return config.logit_cap == 0 ? logits : graph::cap(graph, logits, states.head + ".cap", config.logit_cap);
+}
+
+ValueId addPooler(Graph& graph, const ModelConfig& config, const StorageOf& storage, ValueId hidden) {
+  const HiddenStates states = hiddenStates(config);
+  const std::string& module = states.pooler;
+  if (module.empty()) return addNorm(graph, config, hidden, states.norm);
+  graph::Linear layer = linearOf(storage, module, config.hidden);
+  layer.bias = true;
+  // tanh
+  return graph::cap(graph, graph::linear(graph, hidden, module, layer), module + ".tanh", 1);
 }
 
 }  // namespace
@@ -144,16 +181,18 @@ std::vector<uint32_t> windowsOf(const ModelConfig& config) {
 }
 
 void checkLearnedPositions(const ModelConfig& config, uint32_t positions) {
-  if (config.learned_positions == 0 || positions <= config.learned_positions) return;
-  throw Error("a sequence of " + std::to_string(positions) + " tokens exceeds the " +
-              std::to_string(config.learned_positions) + " positions that the model has learned");
+  const uint32_t learned = config.learned_positions - config.position_offset;
+  if (config.learned_positions == 0 || positions <= learned) return;
+  throw Error("a sequence of " + std::to_string(positions) + " tokens exceeds the " + std::to_string(learned) +
+              " positions that the model has learned");
 }
 
 std::string visibleName(uint32_t window) { return window == 0 ? "visible" : "visible." + std::to_string(window); }
 
 Graph bodyGraph(const ModelConfig& config, const BodyOptions& options) {
   Graph graph(options.max_tokens);
-  const ValueId hidden = addBody(graph, config, options, graph.input("ids", graph::ids()));
+  const ValueId ids = config.image ? graph::kNoValue : graph.input("ids", graph::ids());
+  const ValueId hidden = addBody(graph, config, options, ids);
   graph.keep(graph.view(kHidden, hidden, graph.value(hidden).shape));
   return graph;
 }
@@ -181,6 +220,11 @@ Graph headGraph(const ModelConfig& config, const HeadOptions& options) {
   const ValueId rows = graph.input("rows", graph::ids());
   const ValueId hidden =
       graph::embed(graph, rows, kHidden, {.rows = options.hidden_rows, .cols = config.hidden, .weights = {}});
+  if (options.pooled) {
+    const ValueId pooled = addPooler(graph, config, options.storage, hidden);
+    graph.keep(graph.view("pooled", pooled, graph.value(pooled).shape));
+    return graph;
+  }
   const ValueId logits = addHead(graph, config, options.storage, hidden);
   if (options.losses) {
     const ValueId targets = graph.input("targets", graph::ids());

@@ -31,8 +31,9 @@ struct BodyOptions {
   StorageOf storage;
 };
 
-// Inputs: "ids", "positions", "cache_rows" (one number per token), and for each window of the model
-// visibleName(window), four numbers per token (NIB_OP_ATTENTION). Result: the hidden states, kHidden.
+// Inputs (StepInputs): "ids", "positions", "cache_rows" (one number per token), and for each window of the model
+// visibleName(window), four numbers per token (NIB_OP_ATTENTION); with token types, "token_types". Result: the hidden
+// states, kHidden.
 graph::Graph bodyGraph(const ModelConfig& config, const BodyOptions& options);
 inline constexpr const char* kHidden = "hidden";
 std::string visibleName(uint32_t window);
@@ -49,7 +50,7 @@ void checkLearnedPositions(const ModelConfig& config, uint32_t positions);
 // inputs are those of bodyGraph.
 graph::Graph blockGraph(const ModelConfig& config, const BodyOptions& options, uint32_t layer);
 inline constexpr const char* kBlockInput = "block_input";
-// The embedding alone: "ids", and with learned positions "positions", to kHidden.
+// The embedding alone: "ids", with learned positions "positions", and with token types "token_types", to kHidden.
 graph::Graph embeddingGraph(const ModelConfig& config, const BodyOptions& options);
 // The modules of a block's linear layers in the order of the network, grouped by their input.
 std::vector<std::vector<std::string>> linearLayers(const ModelConfig& config, uint32_t layer);
@@ -76,8 +77,19 @@ std::vector<ScaleGroup> scaleGroups(const ModelConfig& config, uint32_t layer);
 // Who writes the hidden states and who reads them, besides the layers of linearLayers() behind a norm.
 struct HiddenStates {
   std::string embedding, norm, head;  // the embedding of tokens, the last norm, the head behind it
+  std::string positions;              // the table of learned positions
+  // Of encoders: the table of token types, the norm behind the sum, the layer in front of the last norm, the tensor of
+  // the head's bias, the layer that pools.
+  std::string types, embedding_norm, transform, head_bias, pooler;
+  // Of images, too: the norm behind the last block, and the tensor of the token for the whole. `embedding` is the layer
+  // of patches, `positions` a tensor.
+  std::string body_norm, class_token;
 };
 HiddenStates hiddenStates(const ModelConfig& config);
+// The module whose tensor holds the matrix of a module, which for tied heads is the embedding, and the tensor of its
+// bias.
+std::string matrixModule(const ModelConfig& config, const std::string& module);
+std::string biasTensor(const ModelConfig& config, const std::string& module);
 // The linear layers of a block that add to the hidden states.
 std::vector<std::string> hiddenWriters(const ModelConfig& config, uint32_t layer);
 
@@ -92,6 +104,7 @@ struct HeadOptions {
   uint32_t select = 0;       // results "select.logits", "select.ids", "select.log_sum"; 0 = none
   float temperature = 1;     // the selected logits are divided by it
   bool logits = false;       // result "logits"
+  bool pooled = false;       // result "pooled" alone: what the pooler makes of the rows
   StorageOf storage;
 };
 // Input: "rows", numbers of rows of kHidden, which is memory here.

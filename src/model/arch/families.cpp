@@ -3,6 +3,9 @@
 
 namespace nib::model {
 
+void readBert(const Json& json, ModelConfig& config);        // bert.cpp
+void readClip(const Json& json, ModelConfig& config);        // image_encoder.cpp
+void readClipVision(const Json& json, ModelConfig& config);  // image_encoder.cpp
 void readGemma2(const Json& json, ModelConfig& config);      // gemma2.cpp
 void readGemma3(const Json& json, ModelConfig& config);      // gemma3.cpp
 void readGemma3Text(const Json& json, ModelConfig& config);  // gemma3.cpp
@@ -17,6 +20,8 @@ void readQwen2(const Json& json, ModelConfig& config);       // qwen2.cpp
 void readQwen2Moe(const Json& json, ModelConfig& config);    // qwen_moe.cpp
 void readQwen3(const Json& json, ModelConfig& config);       // qwen3.cpp
 void readQwen3Moe(const Json& json, ModelConfig& config);    // qwen_moe.cpp
+void readRoberta(const Json& json, ModelConfig& config);     // bert.cpp
+void readVit(const Json& json, ModelConfig& config);         // image_encoder.cpp
 
 std::span<const Family> families() {
   static constexpr Family kFamilies[] = {{"llama", &readLlama},
@@ -32,7 +37,12 @@ std::span<const Family> families() {
                                          {"gemma3", &readGemma3, "language_model.model", "model.language_model"},
                                          {"olmo2", &readOlmo2},
                                          {"gpt2", &readGpt2, "transformer", ""},
-                                         {"gpt_neox", &readGptNeox, "gpt_neox"}};
+                                         {"gpt_neox", &readGptNeox, "gpt_neox"},
+                                         {"bert", &readBert, "bert", ""},
+                                         {"roberta", &readRoberta, "roberta", ""},
+                                         {"vit", &readVit, "vit", ""},
+                                         {"clip", &readClip, "vision_model", ""},
+                                         {"clip_vision_model", &readClipVision, "vision_model", ""}};
   return kFamilies;
 }
 

@@ -10,7 +10,11 @@ std::string moduleIn(const ModelConfig& config, const std::string& name) {
 }
 
 std::string blockName(const ModelConfig& config, uint32_t layer) {
-  return moduleIn(config, (config.block == BlockKind::kGpt2 ? "h." : "layers.") + std::to_string(layer));
+  const char* stack = "layers.";
+  if (config.block == BlockKind::kGpt2) stack = "h.";
+  if (config.block == BlockKind::kBert || config.block == BlockKind::kVit) stack = "encoder.layer.";
+  if (config.block == BlockKind::kClip) stack = "encoder.layers.";
+  return moduleIn(config, stack + std::to_string(layer));
 }
 
 std::vector<std::vector<std::string>> linearLayers(const ModelConfig& config, uint32_t layer) {
@@ -24,6 +28,12 @@ std::vector<std::vector<std::string>> linearLayers(const ModelConfig& config, ui
               {block + ".attention.dense"},
               {mlp + "dense_h_to_4h"},
               {mlp + "dense_4h_to_h"}};
+    case BlockKind::kBert:
+    case BlockKind::kVit:
+    case BlockKind::kClip: {
+      const EncoderNames names = encoderNames(config, layer);
+      return {{names.query, names.key, names.value}, {names.output}, {names.up}, {names.down}};
+    }
     case BlockKind::kGated: break;
   }
   if (config.hasExperts(layer)) {
@@ -87,16 +97,78 @@ std::vector<ScaleGroup> scaleGroups(const ModelConfig& config, uint32_t layer) {
   return groups;
 }
 
+namespace {
+
+HiddenStates bertStates(const ModelConfig& config) {
+  const std::string embeddings = moduleIn(config, "embeddings.");
+  HiddenStates states{.embedding = embeddings + "word_embeddings",
+                      .norm = "cls.predictions.transform.LayerNorm",
+                      .head = "cls.predictions.decoder",
+                      .positions = embeddings + "position_embeddings",
+                      .types = embeddings + "token_type_embeddings",
+                      .embedding_norm = embeddings + "LayerNorm",
+                      .transform = "cls.predictions.transform.dense",
+                      .head_bias = "cls.predictions.bias",
+                      .pooler = moduleIn(config, "pooler.dense")};
+  if (config.family == "roberta") {
+    states.norm = "lm_head.layer_norm";
+    states.head = "lm_head.decoder";
+    states.transform = "lm_head.dense";
+    states.head_bias = "lm_head.bias";
+  }
+  if (!config.tied) states.head_bias = states.head + ".bias";
+  return states;
+}
+
+HiddenStates vitStates(const ModelConfig& config) {
+  const std::string embeddings = moduleIn(config, "embeddings.");
+  return {.embedding = embeddings + "patch_embeddings.projection",
+          .norm = "",
+          .head = "classifier",
+          .positions = embeddings + "position_embeddings",
+          .head_bias = "classifier.bias",
+          .pooler = moduleIn(config, "pooler.dense"),
+          .body_norm = moduleIn(config, "layernorm"),
+          .class_token = embeddings + "cls_token"};
+}
+
+HiddenStates clipStates(const ModelConfig& config) {
+  const std::string embeddings = moduleIn(config, "embeddings.");
+  return {.embedding = embeddings + "patch_embedding",
+          .norm = moduleIn(config, "post_layernorm"),
+          .head = "visual_projection",
+          .positions = embeddings + "position_embedding.weight",
+          .embedding_norm = moduleIn(config, "pre_layrnorm"),
+          .class_token = embeddings + "class_embedding"};
+}
+
+}  // namespace
+
 HiddenStates hiddenStates(const ModelConfig& config) {
   switch (config.block) {
-    case BlockKind::kGpt2: return {moduleIn(config, "wte"), moduleIn(config, "ln_f"), "lm_head"};
+    case BlockKind::kGpt2:
+      return {moduleIn(config, "wte"), moduleIn(config, "ln_f"), "lm_head", moduleIn(config, "wpe")};
     case BlockKind::kNeox: return {moduleIn(config, "embed_in"), moduleIn(config, "final_layer_norm"), "embed_out"};
+    case BlockKind::kBert: return bertStates(config);
+    case BlockKind::kVit: return vitStates(config);
+    case BlockKind::kClip: return clipStates(config);
     case BlockKind::kGated: break;
   }
   return {moduleIn(config, "embed_tokens"), moduleIn(config, "norm"), "lm_head"};
 }
 
+std::string matrixModule(const ModelConfig& config, const std::string& module) {
+  const HiddenStates states = hiddenStates(config);
+  return config.tied && module == states.head ? states.embedding : module;
+}
+
+std::string biasTensor(const ModelConfig& config, const std::string& module) {
+  const HiddenStates states = hiddenStates(config);
+  return config.head_bias && module == states.head ? states.head_bias : module + ".bias";
+}
+
 std::string blockResult(const ModelConfig& config, uint32_t layer) {
+  if (config.block == BlockKind::kBert) return encoderNames(config, layer).inner_norm + ".output";
   if (config.norms_after) return blockName(config, layer) + ".post_feedforward_layernorm.add.output";
   if (config.hasExperts(layer)) return expertNames(config, layer).mlp + "mix.sum";
   return hiddenWriters(config, layer).back() + ".sum";

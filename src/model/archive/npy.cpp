@@ -197,4 +197,18 @@ void NpyFile::read(uint64_t offset, std::span<std::byte> out) const {
   file_.read(header_.data_at + offset, out);
 }
 
+std::string npyHeader(std::span<const uint64_t> shape) {
+  std::string text = "{'descr': '<f4', 'fortran_order': False, 'shape': (";
+  for (const uint64_t side : shape) text += std::to_string(side) + ",";
+  text += "), }";
+  // Magic, version 1.0, the length of what follows; data begins at a multiple of 64 bytes.
+  constexpr size_t kStart = 10;
+  text.resize((kStart + text.size() + 1 + 63) / 64 * 64 - kStart - 1, ' ');
+  text += '\n';
+  std::string header("\x93NUMPY\x01\x00", 8);
+  header += char(text.size() & 0xff);
+  header += char(text.size() >> 8);
+  return header + text;
+}
+
 }  // namespace nib::model

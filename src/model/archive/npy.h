@@ -27,6 +27,9 @@ struct NpyHeader {
   uint64_t bytes = 0;  // of the data
 };
 
+// The header of an array of fp32 in C order.
+std::string npyHeader(std::span<const uint64_t> shape);
+
 // The most that a header takes, from the start of the file.
 inline constexpr uint64_t kMaxNpyHeaderBytes = 12 + (1u << 16);
 

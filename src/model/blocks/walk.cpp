@@ -1,5 +1,6 @@
 #include "model/blocks/walk.h"
 
+#include "model/arch/step_inputs.h"
 #include "model/archive/error.h"
 #include "model/blocks/activations.h"
 #include "model/blocks/memory.h"
@@ -12,36 +13,12 @@
 namespace nib::model {
 namespace {
 
-// The sequences of a step.
-struct Step {
-  std::vector<uint32_t> ids, positions, cache_rows;
-  std::vector<std::vector<uint32_t>> visible;  // by window
-  uint32_t tokens() const { return uint32_t(ids.size()); }
-};
-
-std::vector<Step> cutSteps(const ModelConfig& config, std::span<const std::vector<uint32_t>> sequences,
-                           uint32_t max_tokens) {
-  const std::vector<uint32_t> windows = windowsOf(config);
-  std::vector<Step> steps;
+std::vector<StepInputs> cutSteps(const ModelConfig& config, std::span<const std::vector<uint32_t>> sequences,
+                                 uint32_t max_tokens) {
+  std::vector<StepInputs> steps;
   for (const std::vector<uint32_t>& sequence : sequences) {
-    if (steps.empty() || steps.back().ids.size() + sequence.size() > max_tokens) {
-      steps.emplace_back().visible.resize(windows.size());
-    }
-    Step& step = steps.back();
-    const uint32_t first_row = step.tokens(), length = uint32_t(sequence.size());
-    for (uint32_t i = 0; i < length; ++i) {
-      if (sequence[i] >= config.vocabulary) {
-        throw Error("token " + std::to_string(sequence[i]) + " is not in the model's vocabulary of " +
-                    std::to_string(config.vocabulary));
-      }
-      step.ids.push_back(sequence[i]);
-      step.positions.push_back(i);
-      step.cache_rows.push_back(first_row + i);
-      for (size_t w = 0; w < windows.size(); ++w) {
-        const uint32_t from = windows[w] != 0 && i + 1 > windows[w] ? i + 1 - windows[w] : 0;
-        step.visible[w].insert(step.visible[w].end(), {first_row, length, i, from});
-      }
-    }
+    if (steps.empty() || steps.back().tokens() + sequence.size() > max_tokens) steps.emplace_back(config);
+    steps.back().add(steps.back().tokens(), 0, sequence);
   }
   return steps;
 }
@@ -77,7 +54,7 @@ class Walk {
     checkLearnedPositions(config, longest);
     chooseStep(longest);
     steps_ = cutSteps(config, sequences, body_.max_tokens);
-    for (const Step& step : steps_) all_tokens_ += step.tokens();
+    for (const StepInputs& step : steps_) all_tokens_ += step.tokens();
     all_tokens_ *= config.layers;
     hidden_.resize(steps_.size());
     saved_.resize(steps_.size());
@@ -137,8 +114,7 @@ class Walk {
     weights.load(graph);
     const graph::Program program(device_.untimed(), graph, weights.memory(), {&plans_});
     for (size_t i = 0; i < steps_.size(); ++i) {
-      program.setInput("ids", steps_[i].ids);
-      if (config_.learned_positions != 0) program.setInput("positions", steps_[i].positions);
+      steps_[i].setEmbedding(program);
       program.run(steps_[i].tokens());
       readHidden(program, i);
     }
@@ -151,13 +127,7 @@ class Walk {
     store_.put(hidden_[step], std::as_bytes(std::span(values)));
   }
 
-  void setInputs(const graph::Program& program, size_t step) const {
-    const Step& s = steps_[step];
-    program.setInput("positions", s.positions);
-    program.setInput("cache_rows", s.cache_rows);
-    const std::vector<uint32_t> windows = windowsOf(config_);
-    for (size_t w = 0; w < windows.size(); ++w) program.setInput(visibleName(windows[w]), s.visible[w]);
-  }
+  void setInputs(const graph::Program& program, size_t step) const { steps_[step].setBlock(program); }
 
   void addRopeAndCache(const graph::Graph& graph, ModelWeights& weights) {
     for (const graph::Value& value : graph.values()) {
@@ -337,7 +307,7 @@ class Walk {
   BlockVisitor& visitor_;
   BodyOptions body_;
   graph::PlanCache plans_;
-  std::vector<Step> steps_;
+  std::vector<StepInputs> steps_;
   ActivationStore store_;
   std::vector<ActivationStore::Piece> hidden_;  // by step: the inputs of the next block
   std::vector<Saved> saved_;                    // by step: the values that cross a cut of the block

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 namespace nib::model {
 
@@ -36,7 +37,17 @@ namespace {
 struct Scored {
   std::vector<uint32_t> rows;  // hidden rows that predict
   std::vector<uint32_t> targets;
+  std::vector<size_t> ends;  // of windows
 };
+
+// The tokens of a window that are predicted.
+std::vector<uint32_t> predicted(std::span<const uint32_t> ids, const Window& window, const EvalOptions& options,
+                                size_t number) {
+  if (options.masking) return maskedPositions(ids.subspan(window.begin, options.window), *options.masking, number);
+  std::vector<uint32_t> positions(options.window - window.first_scored);
+  std::iota(positions.begin(), positions.end(), window.first_scored);
+  return positions;
+}
 
 std::string firstNonfinite(Runner& model) {
   const std::string value = model.findNonfinite();
@@ -48,8 +59,10 @@ std::string firstNonfinite(Runner& model) {
 EvalResult evaluate(Runner& model, Runner* reference, std::span<const uint32_t> ids, const EvalOptions& options,
                     const std::function<bool(uint64_t done, uint64_t all)>& progress) {
   const std::vector<Window> windows = cutWindows(ids.size(), options);
+  if (model.config().encoder != options.masking.has_value()) throw Error("encoders, and they alone, predict masks");
   uint64_t all = 0;
-  for (const Window& window : windows) all += options.window - window.first_scored;
+  for (size_t w = 0; w < windows.size(); ++w) all += predicted(ids, windows[w], options, w).size();
+  if (all == 0) throw Error("all tokens of the text are special ones, of which none is predicted");
   const uint32_t together = std::min(model.options().sequences, model.options().max_tokens / options.window);
   if (together == 0) throw Error("a window of " + std::to_string(options.window) + " tokens exceeds a step");
   EvalResult result;
@@ -63,10 +76,13 @@ EvalResult evaluate(Runner& model, Runner* reference, std::span<const uint32_t> 
       const uint32_t base = uint32_t(w) * options.window;
       texts.insert(texts.end(), ids.begin() + ptrdiff_t(window.begin),
                    ids.begin() + ptrdiff_t(window.begin + options.window));
-      for (uint32_t t = window.first_scored; t < options.window; ++t) {
-        scored.rows.push_back(base + t - 1);
+      for (const uint32_t t : predicted(ids, window, options, first + w)) {
+        // A decoder predicts what follows a token, an encoder what is in the mask's place.
+        scored.rows.push_back(base + t - (options.masking ? 0 : 1));
         scored.targets.push_back(texts[base + t]);
+        if (options.masking) texts[base + t] = options.masking->token;
       }
+      scored.ends.push_back(scored.rows.size());
       if (options.protocol == Protocol::kLlamacpp && options.bos) texts[base] = *options.bos;
     }
     std::vector<Chunk> chunks;
@@ -99,7 +115,7 @@ EvalResult evaluate(Runner& model, Runner* reference, std::span<const uint32_t> 
       result.kl.add(losses[i].divergence);
       result.agreed += losses[i].agrees != 0 ? 1 : 0;
     }
-    if (options.observe) options.observe({count, scored.rows, scored.targets, losses, reference_losses});
+    if (options.observe) options.observe({scored.ends, scored.rows, scored.targets, losses, reference_losses});
     result.windows += count;
     if (progress && !progress(result.nll.count(), all)) break;
   }

@@ -4,11 +4,13 @@
 // dropped. A window is run alone, from position 0. It scores the predictions of those of its tokens that no earlier
 // window has scored, but not of its first. llamacpp: the protocol of llama-perplexity: adjacent windows, the second
 // half of each scored; the first token of each is replaced by the model's BOS, if the tokenizer adds one. Perplexity is
-// e to the mean negative log-likelihood. Sums are made in double, in the order of the tokens.
+// e to the mean negative log-likelihood. Sums are made in double, in the order of the tokens. Encoders: adjacent
+// windows, of which masked tokens are scored (masking.h).
 #ifndef NIB_MODEL_EVAL_EVALUATE_H
 #define NIB_MODEL_EVAL_EVALUATE_H
 
 #include "model/archive/error.h"
+#include "model/eval/masking.h"
 #include "model/run/runner.h"
 
 #include <cstdint>
@@ -21,9 +23,9 @@ namespace nib::model {
 
 enum class Protocol { kPlain, kLlamacpp };
 
-// The predictions of a step, each a hidden row of it and the token that follows.
+// The predictions of a step, each a hidden row of it and the token that follows, or that a mask covers.
 struct ScoredStep {
-  size_t windows = 0;
+  std::span<const size_t> ends;  // of the predictions of each window
   std::span<const uint32_t> rows, targets;
   std::span<const TokenLoss> losses, reference_losses;  // the latter is empty without a reference
 };
@@ -33,6 +35,7 @@ struct EvalOptions {
   uint32_t stride = 0;   // 0 = window
   uint32_t windows = 0;  // at most; 0 = all
   Protocol protocol = Protocol::kPlain;
+  std::optional<Masking> masking;                       // of an encoder, and only of one
   std::optional<uint32_t> bos;                          // llamacpp: replaces the first token of each window
   std::function<void(const ScoredStep&)> observe = {};  // called while the models hold the step's hidden rows
 };

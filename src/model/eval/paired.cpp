@@ -24,10 +24,13 @@ WindowMeans measureWindows(Runner& model, Runner* reference, std::span<const uin
     std::vector<TokenLoss> alone;
     if (reference != nullptr) alone = model.losses(step.rows, step.targets);
     const std::span<const TokenLoss> own = reference != nullptr ? std::span<const TokenLoss>(alone) : step.losses;
-    const size_t tokens = step.rows.size() / step.windows;
-    for (size_t first = 0; first < step.rows.size(); first += tokens) {
+    size_t first = 0;
+    for (const size_t end : step.ends) {
+      // A window of special tokens alone predicts none.
+      const size_t tokens = end - first;
+      if (tokens == 0) continue;
       double nll = 0, correct = 0, kl = 0;
-      for (size_t i = first; i < first + tokens; ++i) {
+      for (size_t i = first; i < end; ++i) {
         nll -= double(step.losses[i].log_probability);
         correct += own[i].agrees != 0 ? 1 : 0;
         kl += double(step.losses[i].divergence);
@@ -35,6 +38,7 @@ WindowMeans measureWindows(Runner& model, Runner* reference, std::span<const uin
       means.nll.push_back(nll / double(tokens));
       means.correct.push_back(correct / double(tokens));
       if (reference != nullptr) means.kl.push_back(kl / double(tokens));
+      first = end;
     }
   };
   means.result = evaluate(model, reference, ids, observed, [&](uint64_t done, uint64_t all) {

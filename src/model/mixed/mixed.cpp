@@ -40,6 +40,7 @@ class Chooser {
     refuseTransposed(config_, "--budget and --size");
     refuseExperts(config_, "--budget and --size",
                   "what each of them loses is not measured yet: choose types by --rule");
+    refuseEncoder(config_, "--budget and --size", "and these measure predictions of what follows");
     measured_ = options.measured_sequences == 0 ? options.sequences.size()
                                                 : std::min(options.measured_sequences, options.sequences.size());
     for (size_t i = 0; i < measured_; ++i) measured_tokens_ += options.sequences[i].size();

@@ -1,5 +1,6 @@
 #include "model/run/runner.h"
 
+#include "model/arch/step_inputs.h"
 #include "model/archive/error.h"
 
 #include <algorithm>
@@ -29,7 +30,7 @@ Runner::Runner(const TimedDevice& device, const ModelView& view, const ModelConf
   checkMemory();
   many_.emplace(makeStage(options_.max_tokens));
   last_ = &*many_;
-  head(Use::kLogits);
+  for (const Use use : usesOf()) head(use);
   weights_.checkAllUsed();
 }
 
@@ -46,8 +47,9 @@ void Runner::checkMemory() {
   MemoryPlan plan;
   const kit::Device& device = device_.untimed();
   plan.add(graph::memoryNeeds(device, bodyGraph(config_, bodyOptions(options_.max_tokens)), {&plans_}));
-  plan.add(graph::memoryNeeds(device, headGraph(config_, headOptions(options_.max_tokens, Use::kLogits)), {&plans_}),
-           kHidden);
+  for (const Use use : usesOf()) {
+    plan.add(graph::memoryNeeds(device, headGraph(config_, headOptions(options_.max_tokens, use)), {&plans_}), kHidden);
+  }
   checkFits(device, plan.bytes());
 }
 
@@ -66,32 +68,22 @@ Runner::Stage Runner::makeStage(uint32_t max_tokens) {
 }
 
 void Runner::run(std::span<const Chunk> chunks, bool many) {
-  std::vector<uint32_t> ids, positions, cache_rows;
-  const std::vector<uint32_t> windows = windowsOf(config_);
-  std::vector<std::vector<uint32_t>> visible(windows.size());
+  StepInputs inputs(config_);
   for (const Chunk& chunk : chunks) {
-    const uint32_t first_row = chunk.sequence * options_.positions;
-    const uint32_t length = chunk.position + uint32_t(chunk.ids.size());
+    const bool image = !chunk.patches.empty();
+    const uint32_t length = image ? config_.max_positions : chunk.position + uint32_t(chunk.ids.size());
     if (chunk.sequence >= options_.sequences || length > options_.positions) {
       throw Error("a sequence of " + std::to_string(length) + " tokens exceeds the " +
                   std::to_string(options_.positions) + " positions of the cache");
     }
-    for (uint32_t i = 0; i < chunk.ids.size(); ++i) {
-      const uint32_t id = chunk.ids[i], position = chunk.position + i;
-      if (id >= config_.vocabulary) {
-        throw Error("token " + std::to_string(id) + " is not in the model's vocabulary of " +
-                    std::to_string(config_.vocabulary));
-      }
-      ids.push_back(id);
-      positions.push_back(position);
-      cache_rows.push_back(first_row + position);
-      for (size_t w = 0; w < windows.size(); ++w) {
-        const uint32_t first = windows[w] != 0 && position + 1 > windows[w] ? position + 1 - windows[w] : 0;
-        visible[w].insert(visible[w].end(), {first_row, length, position, first});
-      }
+    const uint32_t first_row = chunk.sequence * options_.positions;
+    if (image) {
+      inputs.addImage(first_row, chunk.patches);
+    } else {
+      inputs.add(first_row, chunk.position, chunk.ids);
     }
   }
-  const uint32_t tokens = uint32_t(ids.size());
+  const uint32_t tokens = inputs.tokens();
   if (tokens > options_.max_tokens) {
     throw Error("a step of " + std::to_string(tokens) + " tokens exceeds " + std::to_string(options_.max_tokens));
   }
@@ -100,10 +92,8 @@ void Runner::run(std::span<const Chunk> chunks, bool many) {
   last_ = few ? &*few_ : &*many_;
   last_tokens_ = tokens;
   graph::Program& body = last_->body;
-  body.setInput("ids", ids);
-  body.setInput("positions", positions);
-  body.setInput("cache_rows", cache_rows);
-  for (size_t w = 0; w < windows.size(); ++w) body.setInput(visibleName(windows[w]), visible[w]);
+  inputs.setEmbedding(body);
+  inputs.setBlock(body);
   seconds_ += body.run(tokens).seconds;
 }
 
@@ -120,6 +110,7 @@ HeadOptions Runner::headOptions(uint32_t max_tokens, Use use) const {
           .losses = use == Use::kLosses || use == Use::kDivergence,
           .reference = use == Use::kDivergence,
           .logits = use == Use::kLogits || use == Use::kLosses,
+          .pooled = use == Use::kPooled,
           .storage = [this](const std::string& module) { return weights_.storage(module); }};
 }
 
@@ -131,7 +122,20 @@ graph::Program Runner::makeHead(const Stage& stage, const HeadOptions& options, 
   return program;
 }
 
+std::vector<Runner::Use> Runner::usesOf() const {
+  std::vector<Use> uses;
+  if (config_.has_head) uses.push_back(Use::kLogits);
+  if (config_.has_pooler) uses.push_back(Use::kPooled);
+  return uses;
+}
+
 graph::Program& Runner::head(Use use) {
+  if (!(use == Use::kPooled ? config_.has_pooler : config_.has_head)) {
+    const HiddenStates states = hiddenStates(config_);
+    if (use == Use::kPooled) throw Error("the model has no pooler, " + states.pooler);
+    throw Error("the model has no head" +
+                (config_.image ? ", " + states.head : " that predicts tokens, " + states.transform));
+  }
   std::optional<graph::Program>& program = last_->heads[size_t(use)];
   if (!program) {
     const bool kept = kept_head_ && use == Use::kLosses;
@@ -184,6 +188,7 @@ std::vector<TokenLoss> Runner::lossesAgainst(Runner& reference, std::span<const 
     throw Error("the models have vocabularies of " + std::to_string(config_.vocabulary) + " and " +
                 std::to_string(reference.config_.vocabulary) + " tokens");
   }
+  if (reference.config_.encoder != config_.encoder) throw Error("an encoder cannot be compared with a decoder");
   const size_t most =
       std::min(headRows(last_->graph.maxTokens()), reference.headRows(reference.last_->graph.maxTokens()));
   NibConvertDesc copy{NIB_OP_CONVERT, sizeof(NibConvertDesc)};
@@ -237,14 +242,21 @@ Candidates Runner::select(uint32_t row, uint32_t count, float temperature) {
 }
 
 std::vector<float> Runner::logits(std::span<const uint32_t> rows) {
-  std::vector<float> logits(rows.size() * config_.vocabulary);
+  return rowsOf(Use::kLogits, "logits", config_.vocabulary, rows);
+}
+
+std::vector<float> Runner::pooled(std::span<const uint32_t> rows) {
+  return rowsOf(Use::kPooled, "pooled", config_.hidden, rows);
+}
+
+std::vector<float> Runner::rowsOf(Use use, std::string_view value, size_t cols, std::span<const uint32_t> rows) {
+  std::vector<float> values(rows.size() * cols);
   const size_t most = headRows(last_->graph.maxTokens());
   for (size_t first = 0; first < rows.size(); first += most) {
     const size_t count = std::min(rows.size() - first, most);
-    read(runHead(Use::kLogits, rows.subspan(first, count)), "logits", &logits[first * config_.vocabulary],
-         count * config_.vocabulary);
+    read(runHead(use, rows.subspan(first, count)), value, &values[first * cols], count * cols);
   }
-  return logits;
+  return values;
 }
 
 DeviceBytes Runner::deviceBytes() const {
@@ -278,59 +290,6 @@ uint64_t Runner::cacheBytesPerToken() const {
     bytes += memory.part[NIB_PART_RESULT].size_bytes / rows;
   }
   return bytes;
-}
-
-// --------------------------------------------------------------------------------- values that are not finite
-namespace {
-
-struct Watched {
-  std::string name;
-  std::shared_ptr<const kit::Plan> plan;
-  kit::Buffer extent, scratch;
-  std::optional<kit::Binding> binding;
-  uint32_t rows_per_token = 1;
-};
-
-}  // namespace
-
-std::string Runner::findNonfinite() {
-  std::vector<std::unique_ptr<Watched>> list;
-  for (const graph::Node& node : last_->graph.nodes()) {
-    for (const graph::Operand& operand : node.operands) {
-      const graph::Value& value = last_->graph.value(operand.value);
-      if (!operand.writes || value.storage != graph::Storage::kArena || value.shape.type == graph::kIds) continue;
-      NibMinMaxDesc desc{NIB_OP_MINMAX, sizeof(NibMinMaxDesc)};
-      desc.rows = last_->graph.maxTokens() * value.shape.rows_per_token;
-      desc.cols = value.shape.cols;
-      desc.source_type = value.shape.type;
-      desc.source_stride = value.shape.stride;
-      desc.granularity = NIB_GRANULARITY_TENSOR;
-      auto watched = std::make_unique<Watched>();
-      watched->name = value.name;
-      watched->rows_per_token = value.shape.rows_per_token;
-      watched->plan = plans_.plan(device_.untimed(), reinterpret_cast<const NibOpDesc*>(&desc), sizeof desc);
-      watched->extent = kit::Buffer(device_.untimed(), watched->plan->sizeBytes(NIB_ROLE_OUTPUT));
-      kit::Ranges ranges{.weights = {}, .input = last_->body.range(value.name), .output = watched->extent, .aux = {}};
-      if (const uint64_t aux = watched->plan->sizeBytes(NIB_ROLE_AUX); aux != 0) {
-        watched->scratch = kit::Buffer(device_.untimed(), aux);
-        ranges.aux = watched->scratch;
-      }
-      watched->binding.emplace(*watched->plan, ranges);
-      last_->body.tap(value.name, [&w = *watched](graph::Recorder& recorder, uint32_t tokens) {
-        recorder.run(*w.binding, {.n = tokens * w.rows_per_token});
-      });
-      list.push_back(std::move(watched));
-    }
-  }
-  last_->body.run(last_tokens_);
-  std::string first;
-  for (const std::unique_ptr<Watched>& watched : list) {
-    last_->body.tap(watched->name, {});
-    NibExtent extent{};
-    device_.download(watched->extent, 0, &extent, sizeof extent);
-    if (first.empty() && extent.nonfinite_count != 0) first = watched->name;
-  }
-  return first;
 }
 
 }  // namespace nib::model

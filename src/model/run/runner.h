@@ -16,11 +16,12 @@
 
 namespace nib::model {
 
-// The next tokens of a sequence.
+// The next tokens of a sequence, or an image.
 struct Chunk {
   uint32_t sequence = 0;  // its rows of the cache: sequence * positions..
   uint32_t position = 0;  // of the first token; those before it are in the cache
-  std::span<const uint32_t> ids;
+  std::span<const uint32_t> ids = {};
+  std::span<const float> patches = {};  // of an image (StepInputs::addImage)
 };
 
 struct RunnerOptions {
@@ -75,6 +76,8 @@ class Runner {
   void setHidden(uint32_t first, std::span<const float> values);
   // The `count` most likely next tokens, at most NIB_SELECT_MAX_COUNT, after the token of a hidden row. Throws.
   Candidates select(uint32_t row, uint32_t count, float temperature = 1);
+  // What an encoder's pooler makes of hidden rows. Throws.
+  std::vector<float> pooled(std::span<const uint32_t> rows);
   // The logits of hidden rows. Throws.
   std::vector<float> logits(std::span<const uint32_t> rows);
   // The first value of the last step, in the order of the network, that is not finite; "" if all are. Runs the step
@@ -95,7 +98,7 @@ class Runner {
   const ModelWeights& weights() const { return weights_; }
 
  private:
-  enum class Use { kLosses, kDivergence, kLogits, kSelect, kCount };
+  enum class Use { kLosses, kDivergence, kLogits, kSelect, kPooled, kCount };
   // Programs for steps of up to max_tokens tokens.
   struct Stage {
     Stage(const kit::Device& device, graph::Graph body_graph, const ModelWeights& weights, graph::PlanCache& plans)
@@ -114,9 +117,12 @@ class Runner {
   Stage makeStage(uint32_t max_tokens);
   void run(std::span<const Chunk> chunks, bool many);
   graph::Program makeHead(const Stage& stage, const HeadOptions& options, ModelWeights& weights);
+  // The heads that the model has.
+  std::vector<Use> usesOf() const;
   graph::Program& head(Use use);
   // Runs a head for at most head_rows rows.
   graph::Program& runHead(Use use, std::span<const uint32_t> rows, std::span<const uint32_t> targets = {});
+  std::vector<float> rowsOf(Use use, std::string_view value, size_t cols, std::span<const uint32_t> rows);
   template <class T>
   void read(const graph::Program& program, std::string_view value, T* to, size_t count) const;
   uint32_t headRows(uint32_t max_tokens) const;

@@ -52,7 +52,7 @@ Storage storageOf(const FoundWeight& found) {
 
 bool isBuffer(std::string_view name) {
   return name.ends_with(".rotary_emb.inv_freq") || name.ends_with(".masked_bias") || name.ends_with(".attn.bias") ||
-         name.ends_with(".attention.bias");
+         name.ends_with(".attention.bias") || name.ends_with("embeddings.position_ids");
 }
 
 }  // namespace
@@ -95,8 +95,9 @@ std::optional<FoundWeight> ModelWeights::foundOf(const ModelView::Tensor& tensor
 
 Storage ModelWeights::storage(const std::string& module) const {
   if (isOfExperts(module)) return expertStorage(module);
-  const ModelView::Tensor* tensor = view_.find(module + ".weight");
-  if (tensor == nullptr) throw Error("the model has no tensor " + quoteText(module + ".weight"));
+  const std::string name = matrixModule(config_, module) + ".weight";
+  const ModelView::Tensor* tensor = view_.find(name);
+  if (tensor == nullptr) throw Error("the model has no tensor " + quoteText(name));
   const bool widened = widen_ && widen_(module);
   if (const std::optional<FoundWeight> found = foundOf(*tensor); found && !widened && decodesToBlob(*found))
     return storageOf(*found);
@@ -130,7 +131,11 @@ const ModelView::Tensor& ModelWeights::find(const std::string& name, uint64_t ro
   const ModelView::Tensor* tensor = view_.find(name);
   if (tensor == nullptr) throw Error("the model has no tensor " + quoteText(name));
   const std::vector<uint64_t> shape = cols == 0 ? std::vector<uint64_t>{rows} : std::vector<uint64_t>{rows, cols};
-  if (tensor->shape != shape) {
+  // A convolution over patches is one matrix: [out, channels, height, width].
+  const bool patches = config_.image && name == hiddenStates(config_).embedding + ".weight" &&
+                       tensor->shape == std::vector<uint64_t>{rows, config_.image->channels,
+                                                              config_.image->patch_height, config_.image->patch_width};
+  if (tensor->shape != shape && !patches) {
     std::string is, wanted;
     for (const uint64_t side : tensor->shape) is += (is.empty() ? "" : " x ") + std::to_string(side);
     for (const uint64_t side : shape) wanted += (wanted.empty() ? "" : " x ") + std::to_string(side);
@@ -141,7 +146,7 @@ const ModelView::Tensor& ModelWeights::find(const std::string& name, uint64_t ro
 }
 
 void ModelWeights::loadMatrix(const std::string& module, uint32_t rows, uint32_t cols, const kit::Buffer& to) {
-  const ModelView::Tensor& tensor = find(module + ".weight", rows, cols);
+  const ModelView::Tensor& tensor = find(matrixModule(config_, module) + ".weight", rows, cols);
   if (widen_ && widen_(module)) return loadWidened(tensor, to);
   if (const std::optional<FoundWeight> found = foundOf(tensor)) {
     const double elements = double(rows) * cols;
@@ -205,6 +210,40 @@ void ModelWeights::loadWidened(const ModelView::Tensor& tensor, const kit::Range
   device_.run(kit::Binding(plan, kit::Ranges{.weights = {}, .input = source, .output = to, .aux = {}}), desc.rows);
 }
 
+std::vector<float> ModelWeights::valuesOf(const std::string& name, uint64_t count) {
+  const ModelView::Tensor* tensor = view_.find(name);
+  if (tensor == nullptr) throw Error("the model has no tensor " + quoteText(name));
+  const std::optional<NibType> type = decoder_.typeOf(*tensor);
+  if (!type || tensor->weight != nullptr) throw Error(quoteText(name) + " must be of a floating-point type");
+  if (tensor->elements() != count) {
+    throw Error(quoteText(name) + " has " + std::to_string(tensor->elements()) +
+                " elements, but config.json makes it " + std::to_string(count));
+  }
+  used_.insert(name);
+  NibConvertDesc desc{NIB_OP_CONVERT, sizeof(NibConvertDesc)};
+  desc.rows = 1;
+  desc.cols = uint32_t(count);
+  desc.source_type = *type;
+  desc.result_type = NIB_TYPE_F32;
+  const kit::Plan plan(device_.untimed(), desc);
+  const kit::Buffer source(device_.untimed(), plan.sizeBytes(NIB_ROLE_INPUT)), result(device_.untimed(), count * 4);
+  decoder_.decode(*tensor, 0, count, source);
+  device_.run(kit::Binding(plan, kit::Ranges{.weights = {}, .input = source, .output = result, .aux = {}}), 1);
+  std::vector<float> values(count);
+  device_.download(result, 0, values.data(), count * sizeof(float));
+  return values;
+}
+
+void ModelWeights::loadPatchTable(uint32_t rows, uint32_t cols, const kit::Buffer& to) {
+  const HiddenStates states = hiddenStates(config_);
+  std::vector<float> table = valuesOf(states.positions, uint64_t(rows) * cols);
+  const std::vector<float> whole = valuesOf(states.class_token, cols);
+  std::vector<float> bias(cols);
+  if (config_.block == BlockKind::kVit) bias = valuesOf(states.embedding + ".bias", cols);
+  for (size_t i = 0; i < table.size(); ++i) table[i] += i < cols ? whole[i] : bias[i % cols];
+  device_.upload(to, 0, table.data(), table.size() * sizeof(float));
+}
+
 void ModelWeights::loadVector(const std::string& name, uint32_t count, const NibMemoryPart& part, const kit::Buffer& to,
                               float addend) {
   const ModelView::Tensor& tensor = find(name, count, 0);
@@ -235,29 +274,37 @@ void ModelWeights::loadNode(const graph::Node& node, const std::string& name, co
       const auto& desc = descOf<NibMatmulDesc>(node);
       if (desc.choices != 0) return loadExperts(desc, name, to);
       loadMatrix(name, desc.rows, desc.cols, to);
-      if (desc.flags & NIB_PRODUCT_BIAS) loadVector(name + ".bias", desc.rows, memory.part[NIB_PART_BIAS], to);
+      if (desc.flags & NIB_PRODUCT_BIAS)
+        loadVector(biasTensor(config_, name), desc.rows, memory.part[NIB_PART_BIAS], to);
       return;
     }
     case NIB_OP_DYNAMIC_GEMM: {
       const auto& desc = descOf<NibDynamicGemmDesc>(node);
       loadMatrix(name, desc.rows, desc.cols, to);
-      if (desc.flags & NIB_PRODUCT_BIAS) loadVector(name + ".bias", desc.rows, memory.part[NIB_PART_BIAS], to);
+      if (desc.flags & NIB_PRODUCT_BIAS)
+        loadVector(biasTensor(config_, name), desc.rows, memory.part[NIB_PART_BIAS], to);
       return;
     }
     case NIB_OP_INT8_GEMM: {
       const auto& desc = descOf<NibInt8GemmDesc>(node);
       loadMatrix(name, desc.rows, desc.cols, to);
-      if (desc.flags & NIB_PRODUCT_BIAS) loadVector(name + ".bias", desc.rows, memory.part[NIB_PART_BIAS], to);
+      if (desc.flags & NIB_PRODUCT_BIAS)
+        loadVector(biasTensor(config_, name), desc.rows, memory.part[NIB_PART_BIAS], to);
       return;
     }
     case NIB_OP_GATHER: {
       const auto& desc = descOf<NibGatherDesc>(node);
+      if (config_.image) return loadPatchTable(desc.rows, desc.cols, to);
       return loadMatrix(name, desc.rows, desc.cols, to);
     }
     case NIB_OP_NORM: {
       const auto& desc = descOf<NibNormDesc>(node);
-      loadVector(name + ".weight", desc.cols, memory.part[NIB_PART_GAIN], to, config_.norm_offset);
-      if (desc.flags & NIB_NORM_BIAS) loadVector(name + ".bias", desc.cols, memory.part[NIB_PART_BIAS], to);
+      // Files from before PyTorch, as that of bert-base-uncased, have other names.
+      const bool old = view_.find(name + ".weight") == nullptr && view_.find(name + ".gamma") != nullptr;
+      loadVector(name + (old ? ".gamma" : ".weight"), desc.cols, memory.part[NIB_PART_GAIN], to, config_.norm_offset);
+      if (desc.flags & NIB_NORM_BIAS) {
+        loadVector(name + (old ? ".beta" : ".bias"), desc.cols, memory.part[NIB_PART_BIAS], to);
+      }
       return;
     }
     default: throw Error("node " + node.name + " has weights that the model does not hold");

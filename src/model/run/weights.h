@@ -59,6 +59,10 @@ class ModelWeights {
   // Matrices of experts, one behind the other. module: with "*" for the number of an expert.
   Storage expertStorage(const std::string& module) const;
   void loadExperts(const NibMatmulDesc& desc, const std::string& module, const kit::Buffer& to);
+  // The table of positions of a network of images: of their patches' bias and of the token for the whole, too.
+  void loadPatchTable(uint32_t rows, uint32_t cols, const kit::Buffer& to);
+  // The elements of a dense tensor of so many.
+  std::vector<float> valuesOf(const std::string& name, uint64_t count);
   void loadWidened(const ModelView::Tensor& tensor, const kit::Range& to);
   // addend: is added to the elements.
   void loadVector(const std::string& name, uint32_t count, const NibMemoryPart& part, const kit::Buffer& to,

@@ -177,6 +177,35 @@ class JoinStage : public DecodeStage {
   bool is_first_ = true;
 };
 
+// A token that continues a word joins it; a space comes before each other one but the first. cleanup: without the
+// spaces that English has not.
+class WordPieceStage : public DecodeStage {
+ public:
+  WordPieceStage(std::string prefix, bool cleanup) : prefix_(std::move(prefix)), cleanup_(cleanup) {}
+  void push(std::string token, const Next& next) override {
+    if (!is_first_) {
+      if (token.starts_with(prefix_)) {
+        token.erase(0, prefix_.size());
+      } else {
+        token.insert(0, 1, ' ');
+      }
+    }
+    is_first_ = false;
+    if (cleanup_) {
+      static constexpr std::pair<std::string_view, std::string_view> kRules[] = {
+          {" .", "."},   {" ?", "?"},           {" !", "!"},   {" ,", ","},     {" ' ", "'"},   {" n't", "n't"},
+          {" 'm", "'m"}, {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
+      for (const auto& [from, to] : kRules) token = replaced(token, from, to);
+    }
+    next(std::move(token));
+  }
+
+ private:
+  std::string prefix_;
+  bool cleanup_;
+  bool is_first_ = true;
+};
+
 template <class Stage, class... Arguments>
 auto maker(Arguments... arguments) {
   return [=]() -> std::unique_ptr<DecodeStage> { return std::make_unique<Stage>(arguments...); };
@@ -227,6 +256,10 @@ void Decoder::add(const JsonNode& node, bool& is_fused) {
     const auto scheme = node.find("prepend_scheme");
     const bool strips = scheme ? scheme->text() != "never" : node.boolean("add_prefix_space", true);
     makers_.emplace_back(maker<MetaspaceStage>(mark, strips));
+  } else if (type == "WordPiece") {
+    node.allow({"prefix", "cleanup"});
+    beforeFuse();
+    makers_.emplace_back(maker<WordPieceStage>(node.at("prefix").text(), node.boolean("cleanup", true)));
   } else if (type == "Replace") {
     node.allow({"pattern", "content"});
     const JsonNode pattern = node.at("pattern");

@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace nib::model {
 namespace {
@@ -57,19 +58,22 @@ TokenInput loadNpy(const fs::path& path) {
   return input;
 }
 
-std::string documentsOf(const fs::path& path, std::span<char> text) {
-  std::string all;
-  bool is_first = true;
+std::vector<std::string> documentsOf(const fs::path& path, std::span<char> text) {
+  std::vector<std::string> documents;
   forEachJsonLine(text, shown(path), [&](std::span<char> line, const std::string& place) {
     JsonScanner scanner(line, place, "the line");
     const JsonTree tree = readJsonTree(scanner, line.data());
     scanner.finish(true);
     const JsonNode node(tree, place);
     if (!node.isObject()) node.fail("expected an object with \"text\"");
-    if (!is_first) all += "\n\n";
-    is_first = false;
-    all += node.at("text").text();
+    documents.push_back(node.at("text").text());
   });
+  return documents;
+}
+
+std::string joined(const std::vector<std::string>& documents) {
+  std::string all;
+  for (const std::string& document : documents) all += (&document == documents.data() ? "" : "\n\n") + document;
   return all;
 }
 
@@ -88,7 +92,7 @@ TokenInput loadTokens(const fs::path& path, const Tokenizer* tokenizer, bool add
   std::vector<char> bytes = readWholeFile(path, kMaxTextBytes);
   TokenInput input;
   if (endsWith(path, ".jsonl")) {
-    input.ids = tokenizer->encode(documentsOf(path, bytes), add_special);
+    input.ids = tokenizer->encode(joined(documentsOf(path, bytes)), add_special);
     return input;
   }
   const std::string_view text(bytes.data(), bytes.size());
@@ -97,6 +101,47 @@ TokenInput loadTokens(const fs::path& path, const Tokenizer* tokenizer, bool add
   }
   input.ids = tokenizer->encode(text, add_special);
   return input;
+}
+
+TokenInput loadPieces(const fs::path& path, const Tokenizer* tokenizer, uint64_t piece) {
+  TokenInput input = loadTokens(path, tokenizer, false);
+  if (endsWith(path, ".npy")) return input;
+  const std::vector<uint32_t>&before = tokenizer->before(), &after = tokenizer->after();
+  const uint64_t around = before.size() + after.size();
+  if (piece <= around) {
+    throw Error("windows of " + std::to_string(piece) + " tokens have no place for text beside " +
+                std::to_string(around) + " special tokens");
+  }
+  const std::vector<uint32_t> text = std::exchange(input.ids, {});
+  for (size_t at = 0; at < text.size(); at += size_t(piece - around)) {
+    const size_t end = std::min(text.size(), at + size_t(piece - around));
+    input.ids.insert(input.ids.end(), before.begin(), before.end());
+    input.ids.insert(input.ids.end(), text.begin() + ptrdiff_t(at), text.begin() + ptrdiff_t(end));
+    input.ids.insert(input.ids.end(), after.begin(), after.end());
+  }
+  return input;
+}
+
+std::vector<std::vector<uint32_t>> loadTexts(const fs::path& path, const Tokenizer* tokenizer, uint64_t longest) {
+  std::vector<std::vector<uint32_t>> texts;
+  if (endsWith(path, ".jsonl") && tokenizer != nullptr) {
+    std::vector<char> bytes = readWholeFile(path, kMaxTextBytes);
+    for (const std::string& document : documentsOf(path, bytes)) texts.push_back(tokenizer->encode(document, true));
+  } else {
+    const TokenInput input = loadPieces(path, tokenizer, longest);
+    const uint64_t length = input.row_tokens != 0 ? input.row_tokens : longest;
+    for (size_t at = 0; at < input.ids.size(); at += size_t(length)) {
+      const size_t end = std::min(input.ids.size(), at + size_t(length));
+      texts.emplace_back(input.ids.begin() + ptrdiff_t(at), input.ids.begin() + ptrdiff_t(end));
+    }
+  }
+  for (size_t i = 0; i < texts.size(); ++i) {
+    if (texts[i].size() <= longest) continue;
+    throw Error(shown(path) + ": text " + std::to_string(i + 1) + " has " + std::to_string(texts[i].size()) +
+                " tokens with the special ones; the model reads " + std::to_string(longest));
+  }
+  if (texts.empty()) throw Error(shown(path) + ": has no text");
+  return texts;
 }
 
 }  // namespace nib::model

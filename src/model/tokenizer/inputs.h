@@ -24,5 +24,14 @@ struct TokenInput {
 // tokenizer: NULL = only .npy can be read. Ids are not compared with the size of the vocabulary.
 TokenInput loadTokens(const std::filesystem::path& path, const Tokenizer* tokenizer, bool add_special = true);
 
+// The same for an encoder: a text's ids are cut into pieces, each with the special tokens around it, `piece` tokens
+// with them; the last may be shorter. Throws.
+TokenInput loadPieces(const std::filesystem::path& path, const Tokenizer* tokenizer, uint64_t piece);
+
+// The texts of an encoder, each with the special tokens around it: a row of .npy, a line of .jsonl, or a piece. Throws
+// if a text has more than `longest` tokens.
+std::vector<std::vector<uint32_t>> loadTexts(const std::filesystem::path& path, const Tokenizer* tokenizer,
+                                             uint64_t longest);
+
 }  // namespace nib::model
 #endif

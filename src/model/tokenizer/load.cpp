@@ -116,6 +116,14 @@ void setSpecialIds(const Configs& configs, TokenizerParts& parts) {
   };
   if (const auto id = one("bos_token", "bos_token_id")) parts.bos = id;
   if (const auto id = one("eos_token", "eos_token_id")) parts.eos = id;
+  if (configs.tokenizer.says("mask_token")) {
+    parts.mask = namedToken(configs.tokenizer, "mask_token", parts);
+  } else {
+    for (const char* usual : {"[MASK]", "<mask>"}) {
+      const auto id = parts.find(usual);
+      if (id && *id < parts.special.size() && parts.special[*id]) parts.mask = id;
+    }
+  }
   for (const Config* config : {&configs.generation, &configs.model}) {
     if (!parts.stop_ids.empty()) break;
     if (const auto node = config->find("eos_token_id")) parts.stop_ids = idsOf(*node);
@@ -184,9 +192,13 @@ Tokenizer load(const Files& files) {
     if (parts->before.empty() && parts->after.empty()) addAround(configs.tokenizer, false, *parts);
   } else if (files.find("tokenizer.model") != nullptr) {
     loadSentencePiece(files, configs, *parts);
+  } else if (const SideFile* lines = files.find("vocab.txt")) {
+    readVocabTxt(*lines, files.place("vocab.txt"), configs.tokenizer.root(), *parts);
+    addConfigTokens(configs.tokenizer, *parts);
+    setSpecialIds(configs, *parts);
   } else {
     throw Error(shown(files.folder()) +
-                ": has neither tokenizer.json nor tokenizer.model; copy the one of the original model");
+                ": has neither tokenizer.json nor tokenizer.model nor vocab.txt; copy the one of the original model");
   }
   return Tokenizer(parts);
 }
@@ -195,8 +207,8 @@ Tokenizer load(const Files& files) {
 
 Tokenizer loadTokenizer(const fs::path& folder) {
   std::vector<SideFile> files;
-  for (const char* name : {"tokenizer.json", "tokenizer.model", "tokenizer_config.json", "generation_config.json",
-                           "added_tokens.json", "config.json"}) {
+  for (const char* name : {"tokenizer.json", "tokenizer.model", "vocab.txt", "tokenizer_config.json",
+                           "generation_config.json", "added_tokens.json", "config.json"}) {
     if (fs::exists(folder / name)) files.push_back({name, folder / name});
   }
   return load(Files(std::move(files), folder));

@@ -8,10 +8,12 @@
 
 #include <utf8proc.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <memory>
 #include <new>
 #include <stdexcept>
+#include <utility>
 
 namespace nib::model {
 namespace {
@@ -56,6 +58,49 @@ std::string withoutAccents(const std::string& text) {
     const utf8proc_category_t category = utf8proc_category(utf8proc_int32_t(code));
     const bool is_mark = category >= UTF8PROC_CATEGORY_MN && category <= UTF8PROC_CATEGORY_ME;
     if (!is_mark) appendCode(out, code);
+  });
+  return out;
+}
+
+// What BERT removes, and what it makes a space.
+std::string cleaned(const std::string& text) {
+  std::string out;
+  eachCode(text, [&](uint32_t code) {
+    const utf8proc_category_t category = utf8proc_category(utf8proc_int32_t(code));
+    const bool is_line = code == '\t' || code == '\n' || code == '\r';
+    const bool is_other = category == UTF8PROC_CATEGORY_CC || category == UTF8PROC_CATEGORY_CF ||
+                          category == UTF8PROC_CATEGORY_CO || code == 0xfffd;
+    if (is_other && !is_line) return;
+    if (is_line || isSpace(code)) code = ' ';
+    appendCode(out, code);
+  });
+  return out;
+}
+
+// The ranges that BERT takes for Chinese characters.
+bool isChinese(uint32_t code) {
+  static constexpr std::pair<uint32_t, uint32_t> kRanges[] = {
+      {0x3400, 0x4dbf},   {0x4e00, 0x9fff},   {0xf900, 0xfaff},  {0x20000, 0x2a6df},
+      {0x2a700, 0x2b81f}, {0x2b920, 0x2ceaf}, {0x2f800, 0x2fa1f}};
+  return std::any_of(std::begin(kRanges), std::end(kRanges),
+                     [&](const auto& range) { return code >= range.first && code <= range.second; });
+}
+
+std::string spacedChinese(const std::string& text) {
+  std::string out;
+  eachCode(text, [&](uint32_t code) {
+    const bool alone = isChinese(code);
+    if (alone) out += ' ';
+    appendCode(out, code);
+    if (alone) out += ' ';
+  });
+  return out;
+}
+
+std::string withoutNonspacingMarks(const std::string& text) {
+  std::string out;
+  eachCode(text, [&](uint32_t code) {
+    if (utf8proc_category(utf8proc_int32_t(code)) != UTF8PROC_CATEGORY_MN) appendCode(out, code);
   });
   return out;
 }
@@ -106,6 +151,16 @@ void Normalizer::add(const JsonNode& node) {
     steps_.emplace_back(lowered);
   } else if (type == "StripAccents") {
     steps_.emplace_back(withoutAccents);
+  } else if (type == "BertNormalizer") {
+    node.allow({"clean_text", "handle_chinese_chars", "strip_accents", "lowercase"});
+    const bool lower = node.boolean("lowercase", true);
+    if (node.boolean("clean_text", true)) steps_.emplace_back(cleaned);
+    if (node.boolean("handle_chinese_chars", true)) steps_.emplace_back(spacedChinese);
+    if (node.boolean("strip_accents", lower)) {
+      steps_.emplace_back(
+          [](const std::string& text) { return withoutNonspacingMarks(composed(text, UTF8PROC_DECOMPOSE)); });
+    }
+    if (lower) steps_.emplace_back(lowered);
   } else if (type == "Strip") {
     node.allow({"strip_left", "strip_right"});
     const bool left = node.at("strip_left").boolean(), right = node.at("strip_right").boolean();

@@ -10,6 +10,7 @@
 #include "model/tokenizer/sentencepiece.h"
 #include "model/tokenizer/unigram.h"
 #include "model/tokenizer/vocabulary.h"
+#include "model/tokenizer/wordpiece.h"
 
 #include <cstdint>
 #include <filesystem>
@@ -21,7 +22,7 @@ namespace nib::model {
 
 struct TokenizerParts {
   TokenizerParts() = default;
-  // bpe and unigram refer to `vocabulary`.
+  // bpe, unigram and wordpiece refer to `vocabulary`.
   TokenizerParts(const TokenizerParts&) = delete;
   TokenizerParts& operator=(const TokenizerParts&) = delete;
 
@@ -36,12 +37,13 @@ struct TokenizerParts {
   // One of these is set.
   std::optional<Bpe> bpe;
   std::optional<Unigram> unigram;
+  std::optional<WordPiece> wordpiece;
   std::optional<SentencePiece> sentencepiece;
   bool prefix_everywhere = true;  // SentencePiece: after added tokens too, not only where the text begins
   std::vector<uint32_t> before, after;
   Decoder decoder;
 
-  std::optional<uint32_t> bos, eos;
+  std::optional<uint32_t> bos, eos, mask;
   std::vector<uint32_t> stop_ids;
 
   const std::string* text(uint32_t id) const;
@@ -56,6 +58,8 @@ AddedToken readAddedToken(const JsonNode& node, uint32_t id);
 // Fills what tokenizer.json defines. Throws.
 // where: begins messages.
 void readTokenizerJson(const SideFile& file, const std::string& where, TokenizerParts& parts);
+// The same of BERT's vocab.txt. config: tokenizer_config.json.
+void readVocabTxt(const SideFile& file, const std::string& where, const JsonNode& config, TokenizerParts& parts);
 
 }  // namespace nib::model
 #endif

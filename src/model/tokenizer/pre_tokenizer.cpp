@@ -152,6 +152,9 @@ void PreTokenizer::add(const JsonNode& node) {
     node.allow({"behavior"});
     const auto behavior = node.find("behavior");
     splits(Pattern::pcre2(R"([\p{P}$+<=>^`|~])"), behavior ? behaviorOf(*behavior) : Behavior::kIsolated);
+  } else if (type == "BertPreTokenizer") {
+    splits(Pattern::pcre2("\\p{White_Space}"), Behavior::kRemoved);
+    splits(Pattern::pcre2(R"([\p{P}$+<=>^`|~])"), Behavior::kIsolated);
   } else if (type == "Whitespace") {
     splits(Pattern::pcre2(kWhitespace), Behavior::kRemoved, true);
   } else if (type == "WhitespaceSplit") {

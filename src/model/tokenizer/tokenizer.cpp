@@ -85,6 +85,8 @@ std::vector<uint32_t> Tokenizer::encode(std::string_view text, bool add_special,
       for (const Word& word : parts.pre_tokenizer.divide({std::string(piece.text), begins})) {
         if (parts.bpe) {
           parts.bpe->encode(word.text, cache, ids);
+        } else if (parts.wordpiece) {
+          parts.wordpiece->encode(word.text, ids);
         } else {
           parts.unigram->encode(word.text, ids);
         }
@@ -108,6 +110,7 @@ std::optional<uint32_t> Tokenizer::find(std::string_view token) const { return p
 bool Tokenizer::isSpecial(uint32_t id) const { return id < parts_->special.size() && parts_->special[id]; }
 std::optional<uint32_t> Tokenizer::bos() const { return parts_->bos; }
 std::optional<uint32_t> Tokenizer::eos() const { return parts_->eos; }
+std::optional<uint32_t> Tokenizer::mask() const { return parts_->mask; }
 const std::vector<uint32_t>& Tokenizer::stopIds() const { return parts_->stop_ids; }
 const std::vector<uint32_t>& Tokenizer::before() const { return parts_->before; }
 const std::vector<uint32_t>& Tokenizer::after() const { return parts_->after; }

@@ -1,5 +1,5 @@
-// Text to token ids and back, as the files of a model's folder say: tokenizer.json (byte pair encoding and Unigram) or
-// SentencePiece's tokenizer.model.
+// Text to token ids and back, as the files of a model's folder say: tokenizer.json (byte pair encoding, Unigram and
+// WordPiece), SentencePiece's tokenizer.model, or BERT's vocab.txt.
 #ifndef NIB_MODEL_TOKENIZER_TOKENIZER_H
 #define NIB_MODEL_TOKENIZER_TOKENIZER_H
 
@@ -40,8 +40,9 @@ class Tokenizer {
   std::optional<uint32_t> find(std::string_view token) const;
   bool isSpecial(uint32_t id) const;
 
-  std::optional<uint32_t> bos() const;  // beginning of text
-  std::optional<uint32_t> eos() const;  // end of text
+  std::optional<uint32_t> bos() const;   // beginning of text
+  std::optional<uint32_t> eos() const;   // end of text
+  std::optional<uint32_t> mask() const;  // what an encoder reads in place of a token that it predicts
   // The ids that end a generated text: those of generation_config.json, else of config.json, else eos().
   const std::vector<uint32_t>& stopIds() const;
   // The ids that encode() adds before and after a text.

@@ -161,11 +161,14 @@ class Reader {
                              : model_->has_merges ? "BPE"
                              : model_->is_list    ? "Unigram"
                                                   : "?";
-    if (type != "BPE" && type != "Unigram") node.fail("the model type " + quoteText(type) + " is not supported");
+    if (type != "BPE" && type != "Unigram" && type != "WordPiece")
+      node.fail("the model type " + quoteText(type) + " is not supported");
     if (!model_->has_vocab) node.fail("has no \"vocab\"");
     if (model_->is_list != (type == "Unigram")) node.fail("its \"vocab\" is not that of the type " + type);
     if (type == "BPE") {
       buildBpe(node);
+    } else if (type == "WordPiece") {
+      buildWordPiece(node);
     } else {
       buildUnigram(node);
     }
@@ -196,6 +199,19 @@ class Reader {
       node.fail("merge " + std::to_string(i) + " of " + quoteText(left) + " and " + quoteText(right) +
                 " has a part or a product that is not in the vocabulary");
     }
+  }
+
+  void buildWordPiece(const JsonNode& node) {
+    node.allow({"unk_token", "continuing_subword_prefix", "max_input_chars_per_word"});
+    if (model_->has_merges) node.fail("has merges, which a WordPiece model has not");
+    WordPieceOptions options;
+    const JsonNode unknown = node.at("unk_token");
+    const auto id = parts_.vocabulary.find(unknown.text());
+    if (!id) unknown.fail("is not a token of the vocabulary");
+    options.unknown = *id;
+    if (const auto prefix = node.find("continuing_subword_prefix")) options.prefix = prefix->text();
+    if (const auto most = node.find("max_input_chars_per_word")) options.max_characters = most->whole();
+    parts_.wordpiece.emplace(parts_.vocabulary, std::move(options));
   }
 
   void buildUnigram(const JsonNode& node) {

@@ -48,6 +48,7 @@ TransformedModel::TransformedModel(const TimedDevice& device, const Checkpoint& 
     }
     const ModelConfig config = networkConfig(current);
     refuseTransposed(config, "--transform " + choice.text());
+    refuseEncoder(config, "--transform " + choice.text(), "whose layers no transform knows yet");
     const std::map<std::string, WeightSpec> weights = run.weights(view);
     TransformInput input{device, view, config, run.sequences, {}};
     input.weight = [&](const std::string& module) -> std::optional<WeightSpec> {

@@ -23,7 +23,8 @@ const OpRow* const kOps[] = {
 const char* leftOut(uint32_t op) {
   switch (op) {
 #define NIB_LEFT_OUT_OP(name, number) \
-  case number: return #name;
+  case number:                        \
+    return #name;
 #include "left_out_ops.inc"
 #undef NIB_LEFT_OUT_OP
     default: return nullptr;

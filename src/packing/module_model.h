@@ -64,7 +64,7 @@ class ModuleModel {
  private:
   static constexpr uint32_t kGuides = 2, kContexts = 5, kNone = ~0u;
   static constexpr uint32_t kNewId = 2, kFirstContext = 3;  // sources of guesses: guides, a new id, contexts
-  static constexpr uint32_t kModuleShift = 30;  // in places_
+  static constexpr uint32_t kModuleShift = 30;              // in places_
   // Sets of weights.
   static constexpr uint32_t kLengthSet = 3000, kDigitSet = 3040, kChoiceSet = 3080;
 
@@ -86,8 +86,8 @@ class ModuleModel {
   struct Place {
     uint32_t op, index;  // operand; kNone = the first word
     Operand kind;
-    uint32_t slot;       // hash of both
-    uint32_t known;      // the word, if the coder encodes
+    uint32_t slot;   // hash of both
+    uint32_t known;  // the word, if the coder encodes
     bool isId() const { return kind != Operand::kLiteral; }
   };
 
@@ -117,8 +117,8 @@ class ModuleModel {
   BitModel bits_;
   GuessTable<14> guesses_[kContexts];
   GuessTable<14> expected_types_;
-  NewestTable<13> after_six_, after_three_;  // instructions by those before them
-  uint32_t *places_, *shapes_;               // of instructions: module and word; a hash without ids
+  NewestTable<13> after_six_, after_three_;                 // instructions by those before them
+  uint32_t *places_, *shapes_;                              // of instructions: module and word; a hash without ids
   uint32_t instruction_count_, run_count_, first_of_last_;  // the last: the first instruction of the last module
   Module modules_[kMaxModules];
 
@@ -252,7 +252,8 @@ uint32_t ModuleModel::spellId(Coder& coder, const Place& place) {
     return ids_.waitingAt(codeNumber(coder, joined(slot, 83u), joined(slot, last_shapes_[0], 84u), rank));
   }
   // Its type first, then its place in the list of that type.
-  uint32_t type = place.kind == Operand::kType ? 0 : ids_.named(expected_types_.value(joined(slot, shape_so_far_, 88u)));
+  uint32_t type =
+      place.kind == Operand::kType ? 0 : ids_.named(expected_types_.value(joined(slot, shape_so_far_, 88u)));
   const uint32_t as_expected[2] = {joined(slot, 91u), joined(slot, shape_so_far_, 92u)};
   const bool is_known = ids_.isKnown(known);
   if (bits_.code(coder, as_expected, kChoiceSet + 1, is_known && ids_.type(known) == type) == 0) {
@@ -274,8 +275,7 @@ uint32_t ModuleModel::spell(Coder& coder, const Place& place) {
   if (place.index != kNone) {
     return codeNumber(coder, joined(place.slot, 77u), joined(place.slot, names_so_far_, 78u), place.known);
   }
-  const uint32_t op =
-      codeNumber(coder, 1234u, joined(last_shapes_[0], 1235u), place.known & 0xffff) & 0xffff;
+  const uint32_t op = codeNumber(coder, 1234u, joined(last_shapes_[0], 1235u), place.known & 0xffff) & 0xffff;
   return codeNumber(coder, joined(op, 1236u), joined(op, 1237u), place.known >> 16) << 16 | op;
 }
 

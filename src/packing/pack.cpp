@@ -86,7 +86,8 @@ std::vector<uint32_t> asWords(const std::vector<uint8_t>& bytes) {
 }
 
 PackedModule describe(const std::vector<uint32_t>& words, const uint32_t* bytes, uint32_t byte_count) {
-  return {bytes, nullptr, byte_count, uint32_t(words.size()), words[3], words[1], fnv1a64(words.data(), words.size() * 4)};
+  return {
+      bytes, nullptr, byte_count, uint32_t(words.size()), words[3], words[1], fnv1a64(words.data(), words.size() * 4)};
 }
 
 }  // namespace nib::packing

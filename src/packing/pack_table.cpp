@@ -105,8 +105,8 @@ std::string arrayOf(size_t index, const Words& words) {
 std::string rowOf(const PackedModule& module, size_t index, const Entry& entry) {
   const std::string base = entry.base == kNone ? "nullptr" : "kModules + " + std::to_string(entry.base);
   return "  {kBytes" + std::to_string(index) + ", " + base + ", " + std::to_string(module.byte_count) + ", " +
-         std::to_string(module.words) + ", " + std::to_string(module.bound) +
-         format(", 0x%" PRIx64, module.version) + format(", 0x%" PRIx64 "ull},\n", module.hash);
+         std::to_string(module.words) + ", " + std::to_string(module.bound) + format(", 0x%" PRIx64, module.version) +
+         format(", 0x%" PRIx64 "ull},\n", module.hash);
 }
 
 }  // namespace
@@ -157,11 +157,12 @@ int main(int count, char** arguments) {
     modules += rowOf(describe(entry.words, packed.data(), uint32_t(bytes.size())), index, entry);
   }
 
-  const std::string text = "#include <nibble/nibble.h>\n\n#include \"plan/kernel_table.h\"\n\nnamespace nib {\nnamespace {\n" +
-                           arrays + "extern const packing::PackedModule kModules[];\nconst packing::PackedModule kModules[" +
-                           std::to_string(entries.size() + 1) + "] = {\n" + modules +
-                           "};\n}  // namespace\nconst KernelRow kKernelTable[] = {\n" + rows +
-                           "};\nconst uint32_t kKernelCount = " + std::to_string(row_count) + ";\n}  // namespace nib\n";
+  const std::string text =
+      "#include <nibble/nibble.h>\n\n#include \"plan/kernel_table.h\"\n\nnamespace nib {\nnamespace {\n" + arrays +
+      "extern const packing::PackedModule kModules[];\nconst packing::PackedModule kModules[" +
+      std::to_string(entries.size() + 1) + "] = {\n" + modules +
+      "};\n}  // namespace\nconst KernelRow kKernelTable[] = {\n" + rows +
+      "};\nconst uint32_t kKernelCount = " + std::to_string(row_count) + ";\n}  // namespace nib\n";
   std::FILE* const file = std::fopen(arguments[2], "wb");
   const bool written = file != nullptr && std::fwrite(text.data(), 1, text.size(), file) == text.size();
   if (file == nullptr || std::fclose(file) != 0 || !written) fail(std::string("cannot write ") + arguments[2]);

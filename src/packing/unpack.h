@@ -12,8 +12,8 @@ struct PackedModule {
   const uint32_t* bytes;     // in little-endian words
   const PackedModule* base;  // is unpacked first; NULL = none. There are at most two, the base and its base
   uint32_t byte_count;
-  uint32_t words;    // of the module
-  uint32_t bound;    // words 3 and 1 of the module
+  uint32_t words;  // of the module
+  uint32_t bound;  // words 3 and 1 of the module
   uint32_t version;
   uint64_t hash;  // fnv1a64 of the module
 };

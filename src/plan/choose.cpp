@@ -40,8 +40,7 @@ bool fits(const KernelRow& row, const Caps& caps, const KernelLimits& need, Reas
   }
   if (const uint32_t version = spirvVersion(row); version > maxSpirvVersion(caps.api_version)) {
     std::snprintf(out, sizeof out, "needs SPIR-V %u.%u, beyond Vulkan %u.%u", version >> 16 & 0xff, version >> 8 & 0xff,
-                  VK_API_VERSION_MAJOR(caps.api_version),
-                  VK_API_VERSION_MINOR(caps.api_version));
+                  VK_API_VERSION_MAJOR(caps.api_version), VK_API_VERSION_MINOR(caps.api_version));
     return false;
   }
   // Workgroups are one-dimensional, so the size along x is the number of invocations.

@@ -31,6 +31,10 @@ std::shared_ptr<const kit::Plan> PlanCache::plan(const kit::Device& device, cons
 
 // -------------------------------------------------------------------------------------------- program
 struct Program::State {
+  struct ValueTap {
+    ValueId value;
+    Tap run;
+  };
   State(const kit::Device& on, const Graph& of) : device(on), graph(of), commands(on) {}
 
   kit::Device device;
@@ -39,7 +43,7 @@ struct Program::State {
   std::vector<std::shared_ptr<const kit::Plan>> plans;  // by node
   std::vector<kit::Binding> bindings;                   // by node
   std::vector<bool> barrier;                            // by node: a barrier comes before it
-  std::vector<Tap> taps;                                // by node: called after it
+  std::vector<std::vector<ValueTap>> taps;              // by node: called after it
   Layout layout;
   kit::Buffer arena;
   kit::Buffer staging;             // inputs, where the arena is not mapped
@@ -222,7 +226,9 @@ void Program::tap(std::string_view name, Tap tap) {
   for (uint32_t n = 0; n < nodes.size(); ++n) {
     for (const Operand& operand : nodes[n].operands) {
       if (operand.value != id || !operand.writes) continue;
-      state_->taps[n] = std::move(tap);
+      std::vector<State::ValueTap>& taps = state_->taps[n];
+      std::erase_if(taps, [&](const State::ValueTap& t) { return t.value == id; });
+      if (tap) taps.push_back({id, std::move(tap)});
       return;
     }
   }
@@ -254,7 +260,7 @@ StepStats Program::runNodes(uint32_t n, uint32_t first, uint32_t end) const {
     CpuRecorder recorder(s.device);
     for (uint32_t i = first; i < end; ++i) {
       recorder.run(s.bindings[i], {.n = n * s.graph.nodes()[i].rows_per_token});
-      if (s.taps[i]) s.taps[i](recorder, n);
+      for (const State::ValueTap& tap : s.taps[i]) tap.run(recorder, n);
     }
     stats.submissions = 1;
   }
@@ -285,9 +291,9 @@ StepStats Program::runNodes(uint32_t n, uint32_t first, uint32_t end) const {
           slice += count;
           if (slice < all) break;
           slice = 0;
-          if (s.taps[node]) {
+          for (const State::ValueTap& tap : s.taps[node]) {
             recorder.barrier();
-            s.taps[node](recorder, n);
+            tap.run(recorder, n);
             recorder.barrier();
           }
           ++node;

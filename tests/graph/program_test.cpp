@@ -212,6 +212,69 @@ TEST_CASE("a tap sees the value that a node has just written") {
   CHECK_THROWS_WITH_AS(program.tap("nothing", {}), "graph: no node writes a value named nothing", kit::Error);
 }
 
+TEST_CASE("each value that a node writes has a tap of its own") {
+  const kit::Device device = testDevice();
+  Graph graph(kTokens);
+  const Selected chosen = select(graph, graph.input("x", dense(NIB_TYPE_F32, 8)), "choice", 2);
+  graph.keep(chosen.logits);
+  Program program(device, graph, {});
+  program.setInput("x", randomFloats(size_t(kTokens) * 8, 3));
+  uint32_t logits = 0, sums = 0;
+  program.tap("choice.logits", [&](Recorder&, uint32_t) { ++logits; });
+  program.tap("choice.log_sum", [&](Recorder&, uint32_t) { ++sums; });
+  program.run(kTokens);
+  program.tap("choice.log_sum", {});
+  program.run(kTokens);
+  CHECK(logits == 2);
+  CHECK(sums == 1);
+}
+
+TEST_CASE("experts that tokens choose are added up with weights from the router's logits") {
+  const kit::Device device = testDevice();
+  constexpr uint32_t kExperts = 5, kChosen = 2, kCols = 16, kRows = 12;
+  Graph graph(kTokens);
+  const ValueId x = graph.input("x", dense(NIB_TYPE_F32, kCols));
+  const Selected chosen = select(graph, graph.input("router", dense(NIB_TYPE_F32, kExperts)), "choice", kChosen);
+  const NibWeights f32{.format = NIB_FORMAT_DENSE, .scale_type = NIB_TYPE_F32};
+  const ValueId inner = experts(graph, x, chosen.ids, "up", {.rows = kRows, .experts = kExperts, .weights = f32});
+  const ValueId outer = experts(graph, inner, chosen.ids, "down", {.rows = kCols, .experts = kExperts, .weights = f32});
+  const ValueId sum = scale(graph, graph.input("hidden", dense(NIB_TYPE_F32, kCols)), "copied", 1);
+  const ValueId mixed = mix(graph, outer, chosen.logits, chosen.log_sum, "mix", NIB_MIX_SOFTMAX_ALL, sum);
+  graph.keep(mixed);
+  const Floats up = randomFloats(size_t(kExperts) * kRows * kCols, 1), down = randomFloats(up.size(), 2);
+  const kit::Buffer up_memory(device, up.size() * 4), down_memory(device, down.size() * 4);
+  device.upload(up_memory, up);
+  device.upload(down_memory, down);
+  const std::vector<Memory> memory{{"up", up_memory}, {"down", down_memory}};
+  const Program program(device, graph, memory);
+  const Floats inputs = randomFloats(size_t(kTokens) * kCols, 3), hidden = randomFloats(inputs.size(), 4),
+               router = randomFloats(size_t(kTokens) * kExperts, 5);
+  Doubles expected(hidden.begin(), hidden.end());
+  for (uint32_t t = 0; t < kTokens; ++t) {
+    const float* logits = &router[t * kExperts];
+    double all = 0;
+    for (uint32_t e = 0; e < kExperts; ++e) all += std::exp(double(logits[e]));
+    for (uint32_t e = 0; e < kExperts; ++e) {
+      uint32_t larger = 0;
+      for (uint32_t other = 0; other < kExperts; ++other) larger += logits[other] > logits[e] ? 1 : 0;
+      if (larger >= kChosen) continue;
+      const Floats own_up(up.begin() + e * kRows * kCols, up.begin() + (e + 1) * kRows * kCols),
+          own_down(down.begin() + e * kRows * kCols, down.begin() + (e + 1) * kRows * kCols);
+      const Doubles token(inputs.begin() + t * kCols, inputs.begin() + (t + 1) * kCols);
+      const Doubles y = product(own_down, product(own_up, token, kRows, kCols), kCols, kRows);
+      for (uint32_t c = 0; c < kCols; ++c) expected[t * kCols + c] += std::exp(double(logits[e])) / all * y[c];
+    }
+  }
+  for (const uint32_t tokens : {kTokens, 1u}) {
+    program.setInput("x", inputs);
+    program.setInput("router", router);
+    program.setInput("hidden", hidden);
+    program.run(tokens);
+    const size_t count = size_t(tokens) * kCols;
+    checkNear(download(device, program.range("mix.sum"), count), {expected.begin(), expected.begin() + long(count)});
+  }
+}
+
 TEST_CASE("parts of a value are read where they lie, by layers that take them") {
   const kit::Device device = testDevice();
   constexpr uint32_t kPart = 16;

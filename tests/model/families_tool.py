@@ -144,6 +144,9 @@ def test_experts(tool, families):
         tool.check(1e-4 < kl < 0.5, f"{name}: in memory: KL {kl}")
         tool.passes("calibrate", model, "--data", "ids.npy", "--seq-len", "32", "-o", "c.json", "--force", "--device",
                     "cpu")
+        done = tool.passes("validate", model, "--against", model, "--data", "ids.npy", "--window", "32", "--device",
+                           "cpu")
+        tool.check("FAIL" not in done.out, f"{name}: validate: {done.out}")
         tool.refused("what each of them loses is not measured yet", "quantize", model, "-o", "no", "--budget", "7",
                      *CALIB, "--device", "cpu")
         tool.passes("quantize", model, "-o", "mixed", *INT4, "--force", "--device", "cpu", "--rule",

@@ -1,6 +1,6 @@
-# cmake -D rows=FILE -D cpp=FILE -P kernel_table.cmake: what nibble_pack_table does, with modules as they are, for builds
-# that cannot run it. A row is "C++ FIELDS <tab> SOURCE <tab> SPIR-V FILE"; the file is "-" for a module that this build
-# does not have.
+# cmake -D rows=FILE -D cpp=FILE -P kernel_table.cmake: what nibble_pack_table does, with modules as they are, for
+# builds that cannot run it. A row is "C++ FIELDS <tab> SOURCE <tab> SPIR-V FILE"; the file is "-" for a module that
+# this build does not have.
 cmake_minimum_required(VERSION 3.22)
 include("${CMAKE_CURRENT_LIST_DIR}/spirv_array.cmake")
 

@@ -123,9 +123,8 @@ std::vector<float> valuesOf(model::Runner& runner, const std::string& kind, std:
 void addOutputsOption(CLI::App& app, OutputsArguments& arguments) {
   app.add_option(
       "--outputs", arguments.texts,
-      "Encoders: instead of a loss, write what MODEL makes of each text: hidden=FILE.npy, the hidden states, "
-      "or pooled=FILE.npy, what the pooler makes of the first token's; texts are lines of .jsonl, rows of "
-      ".npy, or windows");
+      "Encoders: instead of a loss, write what MODEL makes of each text or image to KIND=FILE.npy, with a KIND "
+      "of hidden, pooled, logits or embedding (docs/families.md)");
 }
 
 void writesOutputs(PathCheck& paths, const OutputsArguments& arguments) {

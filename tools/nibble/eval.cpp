@@ -214,7 +214,8 @@ Verb makeEvalVerb(CLI::App& parent) {
       "mask "
       "token; special tokens are never chosen.");
   app->add_option("MODEL", a->model, "Folder of the model, or a .gguf file; dense or quantized")->required();
-  app->add_option("--data", a->data.data, "UTF-8 text, .jsonl with a \"text\" per line, or .npy of token ids");
+  app->add_option("--data", a->data.data,
+                  "UTF-8 text, .jsonl with a \"text\" per line, or .npy of token ids or, with --outputs, images");
   addQuestionOptions(*app, a->choices);
   app->add_option("--against", a->against,
                   "A reference model, with a cache of F32: prints mean KL(reference || MODEL) and more");

@@ -15,8 +15,8 @@ struct Cell {
   std::string path;      // kernels joined by '+'
   std::string profile;   // "none" or a profile's id
   std::string subgroup;  // size, "-" for paths without subgroup operations
-  uint32_t ran = 0;      // cases
-  uint32_t failed = 0;
+  uint64_t ran = 0;      // cases
+  uint64_t failed = 0;
   double bound_ratio = 0;  // the largest error over its bound; 0 for bit-exact ops
   std::string skipped;     // why it did not run, "" if it did
   std::string first_failure;

@@ -8,9 +8,12 @@
 #include <unistd.h>
 #endif
 
+#include "cells_json.h"
 #include "child.h"
 #include "options.h"
 #include "verify.h"
+
+#include "selftest/cells.h"
 
 using namespace nib::tool;
 
@@ -191,6 +194,28 @@ TEST_CASE("a child that cannot open its device is a problem, and no further chil
   VerifyReader reader;
   CHECK_FALSE(reader.ended({ChildEnd::Kind::kExited, 1}));
   CHECK(reader.report().problems == std::vector<std::string>{"opening the device: exit 1"});
+}
+
+TEST_CASE("a child with more cases than there are is stopped, and an attempt without kernels is none") {
+  VerifyReader two(1, 2);
+  for (const char* line : {R"({"begin":0,"name":"a"})", R"({"skip":0})", R"({"begin":1,"name":"b"})", R"({"skip":1})"})
+    CHECK(two.line(line) == LineReply::kStep);
+  CHECK(two.line(R"({"begin":2,"name":"c"})") == LineReply::kStop);
+  VerifyReader reader;
+  CHECK(reader.line(R"({"begin":0,"name":"a"})") == LineReply::kStep);
+  CHECK(reader.line(R"({"end":0,"attempts":[{"kernels":[],"passed":true}]})") == LineReply::kStop);
+}
+
+TEST_CASE("merged cells keep counts beyond 2^32") {
+  nib::selftest::Cell cell;
+  cell.op = "minmax";
+  cell.ran = cell.failed = 1ull << 31;
+  std::vector<nib::selftest::Cell> cells{cell};
+  nib::selftest::mergeCells(cells, {cell});
+  CHECK(cells[0].ran == 1ull << 32);
+  CHECK(cells[0].failed == 1ull << 32);
+  CHECK_THROWS(parseCells(R"({"cells":[{"op":"a","type":"b","path":"c","profile":"d","subgroup":"-","ran":1,"failed":2}]})",
+                          "a file"));
 }
 
 TEST_CASE("a self-test passes only if cases ran and the child kept to the protocol") {

@@ -81,6 +81,24 @@ def test_divergence(tool):
     check(gptq < 0.8 * nearest, f"mean KL {gptq} is not well below {nearest}")
 
 
+def blobs_in(folder):
+    return sum(name.endswith(".blob") for name in os.listdir(folder)) if os.path.exists(folder) else 0
+
+
+def test_foreign(tool):
+    """A folder that holds somebody's files is not used, and not deleted."""
+    os.mkdir(tool.path("refused.gptq"))
+    notes = os.path.join(tool.path("refused.gptq"), "notes.txt")
+    with open(notes, "w", encoding="utf-8") as file:
+        file.write("mine")
+    for more in ((), ("--resume",)):
+        tool.refused(1, "notes.txt", "move it away", arguments=["--calib", tool.calib, "--method", "gptq", *more])
+        with open(notes, encoding="utf-8") as file:
+            check(file.read() == "mine", f"{more}: the file has changed")
+        check(not os.path.exists(tool.path("refused.partial")), f"{more}: the output is begun")
+    shutil.rmtree(tool.path("refused.gptq"))
+
+
 def test_kills(tool, kills):
     options = ["--bits", "4", "--group-size", "64"]
     tool.quantize("whole", *options)
@@ -92,12 +110,12 @@ def test_kills(tool, kills):
         process = subprocess.Popen(tool.command("killed", *options), stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL)
         layers = rng.randrange(LAYERS)
-        while process.poll() is None and (not os.path.exists(folder) or len(os.listdir(folder)) < layers):
+        while process.poll() is None and blobs_in(folder) < layers:
             time.sleep(0.002)
         time.sleep(rng.uniform(0, 0.05))
         process.send_signal(signal.SIGKILL)
         process.wait()
-        resumed += os.path.exists(folder) and len(os.listdir(folder)) > 0
+        resumed += blobs_in(folder) > 0
         done = subprocess.run(tool.command("killed", *options, "--resume"), capture_output=True, text=True)
         check(done.returncode == 0, f"resume: {done.stderr}")
         check(same_files(tool.path("whole"), tool.path("killed")), "a resumed run gives other bytes")
@@ -169,6 +187,7 @@ def main():
         test_refusals(tool)
         test_losses(tool)
         test_divergence(tool)
+        test_foreign(tool)
         test_kills(tool, options.kills)
         test_memory(tool)
     end(options.scratch)

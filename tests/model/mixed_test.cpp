@@ -148,22 +148,39 @@ TEST_CASE("costs are read again by the same run, and by no other") {
     costs.addDivergence("a int4", {0.1, 1e-300});
     costs.addWeightedErrors({{"b", 1.0 / 3}, {"c", 0}});
   }
-  const MeasuredCosts again(folder, "run", true);
-  REQUIRE(again.divergence("a int4"));
-  CHECK(again.divergence("a int4")->mean == 0.1);
-  CHECK(again.divergence("a int4")->error == 1e-300);
-  CHECK(again.weightedError("b") == 1.0 / 3);
-  CHECK(again.weightedError("c") == 0.0);
-  CHECK(!again.weightedError("a int4"));
+  writeText(folder / ".nibble-0123456789abcdef", "of a run that was killed");
+  {
+    const MeasuredCosts again(folder, "run", true);
+    CHECK(!fs::exists(folder / ".nibble-0123456789abcdef"));
+    REQUIRE(again.divergence("a int4"));
+    CHECK(again.divergence("a int4")->mean == 0.1);
+    CHECK(again.divergence("a int4")->error == 1e-300);
+    CHECK(again.weightedError("b") == 1.0 / 3);
+    CHECK(again.weightedError("c") == 0.0);
+    CHECK(!again.weightedError("a int4"));
+    for (const bool resume : {false, true}) {
+      CHECK_THROWS_WITH_AS(MeasuredCosts(folder, "run", resume), doctest::Contains("another nibble"), Error);
+    }
+  }
   CHECK(!MeasuredCosts(folder, "other", true).weightedError("b"));
   const std::string text = readText(folder / "costs.json");
-  for (const std::string& damaged : std::vector<std::string>{text.substr(0, text.size() / 2), "[]", ""}) {
+  std::string other_number = text;
+  other_number.replace(other_number.find("0.3333"), 6, "0.3332");
+  for (const std::string& damaged :
+       std::vector<std::string>{text.substr(0, text.size() / 2), "[]", "", other_number}) {
     writeText(folder / "costs.json", damaged);
     CHECK(!MeasuredCosts(folder, "run", true).weightedError("b"));
   }
   writeText(folder / "costs.json", text);
   CHECK(!MeasuredCosts(folder, "run", false).weightedError("b"));
+  CHECK(!fs::exists(folder / "costs.json"));
+  {
+    MeasuredCosts costs(folder, "run", false);
+    costs.addWeightedErrors({{"b", 1}});
+    costs.remove();
+  }
   CHECK(!fs::exists(folder));
+  fs::create_directory(folder);
   writeText(folder / "mine.txt", "mine");
   CHECK_THROWS_WITH_AS(MeasuredCosts(folder, "run", false), doctest::Contains("mine.txt"), Error);
   CHECK_THROWS_WITH_AS(MeasuredCosts(folder, "run", true), doctest::Contains("mine.txt"), Error);

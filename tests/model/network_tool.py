@@ -183,6 +183,12 @@ def generate(*arguments, device=DEVICES[0]):
     return json.loads(done.stdout)
 
 
+def test_numbers():
+    for words in (("--window", "0"), ("--windows", "0"), ("--stride", "0")):
+        refused(2, words[0], arguments=("eval", MODEL, "--data", IDS, *words))
+    refused(2, "--temperature must be", arguments=("generate", MODEL, "--prompt", "In", "--temperature", "1e-300"))
+
+
 def test_generate():
     greedy = generate("--prompt", PROMPTS[0], "--tokens", "24")
     check(len(greedy["ids"]) == 24 and greedy["text"], f"greedy: {greedy['text']!r}")
@@ -252,6 +258,7 @@ if len(DEVICES) == 1:
     test_against()
     test_kv()
     test_refusals()
+    test_numbers()
     test_generate()
     test_bench()
 test_devices()

@@ -142,6 +142,8 @@ def test_refusals(tool):
     tool.refused(2, "--quality", "high, medium, low", arguments=[tool.model, "--quality", "best"])
     tool.refused(2, "--memory", arguments=[tool.model, "--memory", "much"])
     tool.refused(2, "--context 100000", "512", arguments=[tool.model, "--context", "100000"])
+    tool.refused(2, "exceeds the model's 512 positions",
+                 arguments=[tool.model, "--calib", os.path.join(tool.model, "calib_ids.npy"), "--seq-len", "513"])
     tool.refused(2, "--blocks", arguments=[tool.model, "--blocks", "0"])
     os.makedirs(os.path.join(tool.scratch, "strange"))
     with open(os.path.join(tool.scratch, "strange", "config.json"), "w", encoding="utf-8") as file:

@@ -65,6 +65,26 @@ def inputs(tool):
     unchanged(tool, "part of the input", "calibrate", "--data", "records", "-o", "records/b.npy", *CPU)
     tool.passes("inspect", "in", *CPU, "--json=in/report.json")
     tool.passes("calibrate", "--data", "records", "-o", "records/ranges.json", *CPU)
+    for place in ("in/quantize_config.json", "in/adapter_config.json"):
+        unchanged(tool, "part of the input", "inspect", "in", *CPU, "--json=" + place)
+        write(place, "{}")
+        unchanged(tool, "is an input", "inspect", "in", *CPU, "--force", "--json=" + place)
+        os.remove(place)
+    # Files that OUT gets copies of.
+    write("in/README.md", "words")
+    for verb in ("quantize", "convert"):
+        unchanged(tool, "is an input", verb, "in", "-o", "copied", *CPU, "--force", "--json=in/README.md")
+    # The other parts of a model that is split.
+    write("split/m-00001-of-00002.gguf", "one")
+    write("split/m-00002-of-00002.gguf", "two")
+    for verb in ("inspect", "eval"):
+        unchanged(tool, "is an input", verb, "split/m-00001-of-00002.gguf", *CPU, "--force",
+                  *(("--data", "one.npy") if verb == "eval" else ()), "--json=split/m-00002-of-00002.gguf")
+    # Descriptors beyond 1 and 2.
+    with open("in/model.safetensors", "r+b") as file:
+        fd = file.fileno()
+        for place in (f"/proc/self/fd/{fd}", f"/dev/fd/{fd}"):
+            unchanged(tool, "goes to an input", "inspect", "in", *CPU, "--json=" + place, pass_fds=(fd,))
     for words in (("calibrate", "--data", "one.npy", "-o", "one.npy"),
                   ("calibrate", "--data", "records", "-o", "records/a.npy"),
                   ("calibrate", "--data", "one.npy", "-o", "new.json", "--json=one.npy"),

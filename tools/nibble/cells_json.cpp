@@ -26,6 +26,7 @@ selftest::Cell fromJson(const ordered_json& object) {
   cell.subgroup = object.at("subgroup");
   cell.ran = countOf(object, "ran");
   cell.failed = countOf(object, "failed");
+  if (cell.failed > cell.ran) throw std::runtime_error("more cases failed than ran");
   cell.bound_ratio = object.value("error_over_bound", 0.0);
   cell.skipped = object.value("skipped", "");
   cell.first_failure = object.value("first_failure", "");

@@ -74,6 +74,7 @@ Count countOf(const model::QuantizeReport& report) {
 int runConvert(const Arguments& arguments) {
   PathCheck paths(arguments.json.force);
   readsModel(paths, "IN", arguments.in);
+  copiesFiles(paths, "IN", arguments.in);
   readsDevice(paths, arguments.device);
   paths.writesFolder("-o", arguments.out);
   const Output output(arguments.json, paths);

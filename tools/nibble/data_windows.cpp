@@ -7,8 +7,10 @@
 namespace nib::tool {
 
 void addWindowOptions(CLI::App& app, DataArguments& arguments) {
-  app.add_option("--window", arguments.window, "Tokens of a window (default: 2048, or the model's positions if fewer)");
-  app.add_option("--windows", arguments.windows, "Only the first N windows (default: all)");
+  app.add_option("--window", arguments.window, "Tokens of a window (default: 2048, or the model's positions if fewer)")
+      ->check(CLI::Range(uint64_t(1), uint64_t(UINT32_MAX)));
+  app.add_option("--windows", arguments.windows, "Only the first N windows (default: all)")
+      ->check(CLI::Range(uint64_t(1), uint64_t(UINT32_MAX)));
 }
 
 model::EvalOptions windowOptions(const DataArguments& arguments, const model::ModelConfig& config, uint32_t usual) {

@@ -221,7 +221,8 @@ Verb makeEvalVerb(CLI::App& parent) {
                   "A reference model, with a cache of F32: prints mean KL(reference || MODEL) and more");
   addOutputsOption(*app, a->outputs);
   addWindowOptions(*app, a->data);
-  app->add_option("--stride", a->stride, "From window to window (default: the window)");
+  app->add_option("--stride", a->stride, "From window to window (default: the window)")
+      ->check(CLI::Range(uint64_t(1), uint64_t(UINT32_MAX)));
   app->add_option("--protocol", a->protocol,
                   "plain (default), or llamacpp: windows of 512, of which the second half is scored");
   addCacheOptions(*app, a->cache);

@@ -45,7 +45,10 @@ class InterruptGuard {
 void check(const Arguments& a) {
   if (a.prompt.empty() == a.prompt_file.empty()) throw UsageError("either --prompt or --prompt-file is required");
   if (a.tokens == 0) throw UsageError("--tokens must be 1 or more");
-  if (!(a.temperature >= 0) || a.temperature > 100) throw UsageError("--temperature must be from 0 to 100");
+  const bool is_greedy = a.temperature == 0;
+  if (!is_greedy && !(a.temperature >= 1e-4 && a.temperature <= 100)) {
+    throw UsageError("--temperature must be 0, or from 0.0001 to 100");
+  }
   if (!(a.top_p > 0 && a.top_p <= 1)) throw UsageError("--top-p must be above 0 and at most 1");
   if (a.top_k > NIB_SELECT_MAX_COUNT) {
     throw UsageError("--top-k must be at most " + std::to_string(NIB_SELECT_MAX_COUNT));

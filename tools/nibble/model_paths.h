@@ -9,6 +9,8 @@ namespace nib::tool {
 
 // A model's folder or file.
 void readsModel(PathCheck& paths, const std::string& option, const std::string& path);
+// The files beside a model that OUT gets copies of.
+void copiesFiles(PathCheck& paths, const std::string& option, const std::string& path);
 // Recorded activations: a file, or a folder of them.
 void readsRecordings(PathCheck& paths, const std::string& option, const std::string& path);
 // The files of --calib.

@@ -16,14 +16,22 @@ namespace {
 namespace fs = std::filesystem;
 using kit::detail::Destination;
 
-// All links of an existing path resolved, and those of the folder of a new one.
-fs::path resolved(const fs::path& path) {
-  std::error_code error;
-  const fs::path full = fs::weakly_canonical(fs::absolute(path, error), error);
+// All links of an existing path resolved, and those of the folder of a new one. Empty if that fails.
+fs::path resolved(const fs::path& path, std::error_code& error) {
+  const fs::path from = fs::absolute(path, error);
+  if (error) return {};
+  const fs::path full = fs::weakly_canonical(from, error);
+  if (error) return {};
   return full.has_filename() ? full : full.parent_path();
 }
 
+fs::path resolved(const fs::path& path) {
+  std::error_code error;
+  return resolved(path, error);
+}
+
 bool isAtOrIn(const fs::path& path, const fs::path& folder) {
+  if (folder.empty()) return false;
   return std::mismatch(folder.begin(), folder.end(), path.begin(), path.end()).first == folder.end();
 }
 
@@ -77,10 +85,12 @@ void PathCheck::writes(const std::string& option, const std::string& path) {
 
 void PathCheck::writesFolder(const std::string& option, const std::string& path) {
   out_text_ = namedText(option, path);
-  const fs::path out = resolved(path);
+  std::error_code error;
+  const fs::path out = resolved(path, error);
+  if (out.empty()) throw kit::Error(out_text_ + " cannot be reached: " + error.message());
   out_ = {out};
   // Names that Publication and the unfinished layers of GPTQ use.
-  for (const char* ending : {".partial", ".replaced", ".gptq"})
+  for (const char* ending : {".partial", ".replaced", ".gptq", ".costs", ".transform"})
     out_.emplace_back(out.native() + fs::path(ending).native());
 }
 
@@ -89,7 +99,24 @@ const fs::path* PathCheck::outputWith(const fs::path& path) const {
   return found != out_.end() ? &*found : nullptr;
 }
 
+// An open descriptor may be that of an input.
+void PathCheck::checkDescriptor(const Written& written) const {
+#if !defined(_WIN32)
+  struct stat status {};
+  if (fstat(written.destination.descriptor, &status) != 0 || !S_ISREG(status.st_mode)) return;
+  const Identity identity{static_cast<unsigned long long>(status.st_dev),
+                          static_cast<unsigned long long>(status.st_ino)};
+  for (const Input& input : inputs_) {
+    if (input.identity != identity) continue;
+    throw UsageError(written.text + " goes to an input, " + input.text + ": name another path");
+  }
+#else
+  static_cast<void>(written);
+#endif
+}
+
 void PathCheck::checkFile(const Written& written) const {
+  if (written.destination.kind == Destination::Kind::kDescriptor) checkDescriptor(written);
   if (written.destination.kind != Destination::Kind::kFile) return;
   const fs::path& path = written.destination.path;
   if (const fs::path* out = outputWith(path)) {

@@ -55,6 +55,7 @@ class PathCheck {
 
   static bool identify(const std::filesystem::path& path, Identity& identity);
   void addInput(const std::string& option, const std::filesystem::path& path);
+  void checkDescriptor(const Written& written) const;
   void checkFile(const Written& written) const;
   void checkOut() const;
   void checkStandardStreams() const;

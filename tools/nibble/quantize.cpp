@@ -11,6 +11,7 @@ namespace {
 int runQuantize(const QuantizeArguments& arguments) {
   PathCheck paths(arguments.json.force);
   readsModel(paths, "IN", arguments.in);
+  copiesFiles(paths, "IN", arguments.in);
   readsWeightOptions(paths, arguments.weights);
   if (!arguments.imatrix.empty()) paths.reads("--imatrix", arguments.imatrix);
   readsDevice(paths, arguments.device);

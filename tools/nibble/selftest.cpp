@@ -69,7 +69,8 @@ int runSelftest(const Arguments& arguments) {
     }
   }
 
-  uint32_t ran = 0, failed = 0, skipped = 0;
+  uint64_t ran = 0, failed = 0;
+  uint32_t skipped = 0;
   ordered_json object = {{"devices", devices}, {"cells", ordered_json::array()}};
   for (const selftest::Cell& cell : cells) {
     object["cells"].push_back(cellJson(cell));
@@ -87,8 +88,8 @@ int runSelftest(const Arguments& arguments) {
     failed += cell.failed;
     skipped += cell.skipped.empty() ? 0 : 1;
   }
-  std::fprintf(output.text(), "%zu cells, %u cases ran, %u failed, %u cells skipped\n", cells.size(), ran, failed,
-               skipped);
+  std::fprintf(output.text(), "%zu cells, %llu cases ran, %llu failed, %u cells skipped\n", cells.size(),
+               (unsigned long long)ran, (unsigned long long)failed, skipped);
 
   std::vector<std::string> missing;
   if (!arguments.expect.empty()) {

@@ -253,6 +253,18 @@ int runSuggest(Arguments a) {
   if (a.blocks == 0) throw UsageError("--blocks must be 1 or more");
   if (a.sequence_length < 2) throw UsageError("--seq-len must be 2 or more");
 
+  // Read before anything is measured.
+  std::optional<model::LoadedModel> loaded;
+  std::vector<std::vector<uint32_t>> sequences;
+  if (!a.calib.empty()) {
+    if (a.sequence_length > network.config.max_positions) {
+      throw UsageError("--seq-len " + std::to_string(a.sequence_length) + " exceeds the model's " +
+                       std::to_string(network.config.max_positions) + " positions (max_position_embeddings)");
+    }
+    loaded.emplace(a.model);
+    sequences = readSequences(a, *loaded);
+  }
+
   Facts facts;
   facts.layers = network.config.layers;
   std::optional<kit::Device> device;
@@ -279,11 +291,9 @@ int runSuggest(Arguments a) {
   facts.memory_bytes = options.memory_bytes;
   options.gigabytes_per_second = facts.bandwidth.gigabytes_per_second;
 
-  std::optional<model::LoadedModel> loaded;
   std::optional<model::SampledLoss> loss;
   if (!a.calib.empty()) {
-    loaded.emplace(a.model);
-    loss.emplace(model::TimedDevice(*device), loaded->view(), loaded->config(), readSequences(a, *loaded), a.blocks);
+    loss.emplace(model::TimedDevice(*device), loaded->view(), loaded->config(), std::move(sequences), a.blocks);
     facts.blocks = loss->blocks();
     options.measure = [&](const model::LayerWeights& weights) { return loss->measure(weights); };
   }

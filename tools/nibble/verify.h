@@ -6,6 +6,8 @@
 #include "child.h"
 #include "options.h"
 
+#include <cstddef>
+#include <cstdint>
 #include <map>
 
 namespace nib::tool {
@@ -28,8 +30,9 @@ struct VerifyReport {
 // keep to the protocol (a case again, or an end without a beginning) is stopped, so that none can go on for ever.
 class VerifyReader {
  public:
-  // least_cases: a child that finishes sooner has left some out.
-  explicit VerifyReader(size_t least_cases = 1) : least_cases_(least_cases) {}
+  // least_cases: a child that finishes sooner has left some out. most_cases: one that goes on is stopped.
+  explicit VerifyReader(size_t least_cases = 1, size_t most_cases = SIZE_MAX)
+      : least_cases_(least_cases), most_cases_(most_cases) {}
   LineReply line(const std::string& text);
   // Records the end of a child. Returns true if another child must continue at nextCase().
   bool ended(const ChildEnd& end);
@@ -44,7 +47,7 @@ class VerifyReader {
   void complain(const std::string& what);
 
   VerifyReport report_;
-  size_t least_cases_;
+  size_t least_cases_, most_cases_;
   size_t next_ = 0;
   uint32_t silent_ = 0;  // children that gave no answer
   bool refused_ = false;

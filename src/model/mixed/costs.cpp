@@ -2,8 +2,8 @@
 
 #include "kit/file.h"
 #include "model/archive/error.h"
+#include "model/archive/hash.h"
 #include "model/archive/json_document.h"
-#include "model/archive/output_paths.h"
 
 #include <cmath>
 #include <span>
@@ -14,6 +14,17 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kFile = "costs.json";
+constexpr const char* kPurpose = "the losses of layers";
+
+bool owns(const std::string& name) { return name == kFile; }
+
+// Of all that the file says but the hash itself.
+std::string hashOf(Json json) {
+  json.erase("hash");
+  Hasher hasher;
+  hasher.add(std::string_view(writeJson(json)));
+  return hasher.digest().hex();
+}
 
 double finite(const Json& json) {
   const double value = json.get<double>();
@@ -24,28 +35,19 @@ double finite(const Json& json) {
 }  // namespace
 
 MeasuredCosts::MeasuredCosts(std::filesystem::path folder, std::string identity, bool resume)
-    : folder_(std::move(folder)), path_(folder_ / kFile), identity_(std::move(identity)) {
-  if (std::filesystem::is_symlink(folder_)) {
-    throw Error(shown(folder_) + " is needed for the losses of layers, but is a symbolic link: delete it");
-  }
-  if (std::filesystem::exists(folder_)) {
-    if (!std::filesystem::is_directory(folder_)) {
-      throw Error(shown(folder_) + " is needed for the losses of layers, but is a file: move it away");
-    }
-    for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
-      if (entry.path().filename() != kFile) {
-        throw Error(shown(folder_) + " is needed for the losses of layers, but holds " +
-                    shown(entry.path().filename()) + ": move it away");
-      }
-    }
-    if (!resume) removeOutput(folder_);
-  }
+    : folder_(std::move(folder)), path_(folder_ / kFile), identity_(std::move(identity)), resume_(resume) {
+  ResumeFolder::check(folder_, kPurpose, owns);
+  if (std::filesystem::exists(folder_)) begin();
   if (resume) read();
 }
 
-void MeasuredCosts::begin() const { std::filesystem::create_directories(folder_); }
+void MeasuredCosts::check(const std::filesystem::path& folder) { ResumeFolder::check(folder, kPurpose, owns); }
 
-// A file that is not of this run is ignored; save() leaves none that is not complete.
+void MeasuredCosts::begin() {
+  if (!files_) files_.emplace(folder_, kPurpose, owns, resume_);
+}
+
+// A file that is not of this run, or damaged, is ignored: what it says is measured again.
 void MeasuredCosts::read() {
   const kit::Bytes bytes = kit::detail::readFile(path_.string());
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
@@ -53,6 +55,7 @@ void MeasuredCosts::read() {
   try {
     const Json json = readJsonText(text, shown(path_));
     if (!json.is_object() || json.value("identity", "") != identity_) return;
+    if (json.value("hash", "") != hashOf(json)) throw Error("the file is damaged");
     for (const auto& [key, value] : json.at("divergences").items()) {
       divergences_[key] = {finite(value.at(0)), finite(value.at(1))};
     }
@@ -90,10 +93,13 @@ void MeasuredCosts::save() const {
   for (const auto& [key, value] : weighted_errors_) errors.emplace_back(key, value);
   json["divergences"] = jsonObject(std::move(divergences));
   json["weighted_errors"] = jsonObject(std::move(errors));
+  json["hash"] = hashOf(json);
   const std::string text = writeJson(json) + "\n";
   kit::detail::writeFile(path_.string(), std::as_bytes(std::span(text)));
 }
 
-void MeasuredCosts::remove() const { removeOutput(folder_); }
+void MeasuredCosts::remove() const {
+  if (files_) files_->remove();
+}
 
 }  // namespace nib::model

@@ -3,6 +3,8 @@
 #ifndef NIB_MODEL_MIXED_COSTS_H
 #define NIB_MODEL_MIXED_COSTS_H
 
+#include "model/archive/resume_folder.h"
+
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -16,11 +18,15 @@ class MeasuredCosts {
   struct Divergence {
     double mean = 0, error = 0;  // and its standard error
   };
-  // folder: is deleted unless `resume`. identity: what other runs have measured is not read. Throws.
+  // folder: is emptied unless `resume`. identity: what other runs have measured is not read. Throws; also if the folder
+  // holds anything else, or another run uses it.
   MeasuredCosts(std::filesystem::path folder, std::string identity, bool resume);
 
+  // Throws if the folder cannot be that of costs. Changes nothing.
+  static void check(const std::filesystem::path& folder);
+
   // Makes the folder, before anything is added. Throws.
-  void begin() const;
+  void begin();
   // Keys tell layers and type. None if it is not known.
   std::optional<Divergence> divergence(const std::string& key) const;
   std::optional<double> weightedError(const std::string& key) const;
@@ -36,6 +42,8 @@ class MeasuredCosts {
   void save() const;
   std::filesystem::path folder_, path_;
   std::string identity_;
+  bool resume_;
+  std::optional<ResumeFolder> files_;  // none if there is no folder yet
   std::map<std::string, Divergence> divergences_;
   std::map<std::string, double> weighted_errors_;
 };

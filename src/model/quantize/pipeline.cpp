@@ -77,6 +77,12 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& a
     throw Error("--act-order desc: --format " + std::string(options.container->name()) +
                 " has groups of neighbouring columns: choose --format gptq, or --act-order static");
   }
+  // Folders beside the output, for what an interrupted run has finished.
+  const std::filesystem::path out = outputPathsOf(options.out).out;
+  const std::filesystem::path gptq_folder = out.native() + std::filesystem::path(".gptq").native();
+  const std::filesystem::path costs_folder = out.native() + std::filesystem::path(".costs").native();
+  if (options.gptq) BlobStore::check(gptq_folder);
+  if (options.mixed) MeasuredCosts::check(costs_folder);
   const std::vector<TimedDevice> devices = laneDevices(device, input.size(), &clock);
   const auto rangesOf = [&](const ModelView& view) {
     std::deque<TypeRanges> ranges;
@@ -115,9 +121,7 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& a
     if (!checkpoint.configJson()) throw Error(shown(options.in) + ": --budget and --size need the model's config.json");
     std::deque<TypeRanges> ranges = rangesOf(view);
     const MixedLayers layers = mixedLayers(view, ranges, options, writing);
-    std::filesystem::path folder = outputPathsOf(options.out).out;
-    folder += ".costs";
-    costs.emplace(folder, writing.identity, options.resume);
+    costs.emplace(costs_folder, writing.identity, options.resume);
     report.mixed =
         chooseTypes(TimedDevice(device, &clock), view, *options.mixed, layers, options.memory_bytes, *costs, chosen);
   }
@@ -146,9 +150,7 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& a
   {
     const TimedDevice timed(device, &clock);
     if (options.gptq) {
-      std::filesystem::path folder = outputPathsOf(options.out).out;
-      folder += ".gptq";
-      blobs.emplace(folder, writing.identity, options.resume);
+      blobs.emplace(gptq_folder, writing.identity, options.resume);
       runGptq(timed, view, plan, options, *blobs, &report.gptq_times);
     }
     const LaneOptions lanes = {report.slab_bytes, memory_bytes / report.lanes, blobs ? &*blobs : nullptr};

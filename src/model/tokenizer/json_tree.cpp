@@ -89,7 +89,7 @@ std::vector<JsonNode> JsonNode::list() const {
   return nodes;
 }
 
-JsonNode JsonNode::member(const std::pair<std::string, JsonTree>& entry) const {
+JsonNode JsonNode::member(const JsonMember& entry) const {
   // Keys are untrusted text. The place of the document itself ends in ": ".
   const std::string name = quoteText(entry.first, 60);
   return {entry.second, place_ + (place_.ends_with(' ') ? "" : ".") + name.substr(1, name.size() - 2)};

@@ -15,6 +15,8 @@
 
 namespace nib::model {
 
+struct JsonMember;
+
 struct JsonTree {
   enum class Kind : uint8_t { kNull, kBool, kNumber, kString, kList, kObject };
 
@@ -23,7 +25,13 @@ struct JsonTree {
   double number = 0;
   std::string text;
   std::vector<JsonTree> list;
-  std::vector<std::pair<std::string, JsonTree>> object;
+  std::vector<JsonMember> object;
+};
+
+struct JsonMember {
+  JsonMember(std::string name, JsonTree value) : first(std::move(name)), second(std::move(value)) {}
+  std::string first;
+  JsonTree second;
 };
 
 // Reads the value at the scanner's position, whose text begins at `text`. Throws; also for a key that appears twice.
@@ -64,7 +72,7 @@ class JsonNode {
   const std::string& place() const { return place_; }
 
  private:
-  JsonNode member(const std::pair<std::string, JsonTree>& entry) const;
+  JsonNode member(const JsonMember& entry) const;
 
   const JsonTree* tree_;
   std::string place_;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 namespace nib::model {
@@ -56,13 +57,11 @@ class Reader {
  private:
   void readMembers() {
     root_.kind = JsonTree::Kind::kObject;
+    std::set<std::string> keys;
     std::string_view key;
     for (bool first = true; scanner_.nextKey(first, key);) {
       const std::string name(key);
-      const auto same = [&](const auto& member) { return member.first == name; };
-      if (std::any_of(root_.object.begin(), root_.object.end(), same) || (name == "model" && model_)) {
-        scanner_.fail("the key " + quoteText(name) + " appears twice");
-      }
+      if (!keys.insert(name).second) scanner_.fail("the key " + quoteText(name) + " appears twice");
       if (name == "model") {
         model_.emplace();
         readModel(*model_);
@@ -75,6 +74,7 @@ class Reader {
 
   void readModel(ModelMember& model) {
     model.settings.kind = JsonTree::Kind::kObject;
+    std::set<std::string> keys;
     std::string_view key;
     for (bool first = true; scanner_.nextKey(first, key);) {
       const auto once = [&](bool& seen) {
@@ -93,9 +93,7 @@ class Reader {
         readMerges(model.merges);
       } else {
         const std::string name(key);
-        for (const auto& member : model.settings.object) {
-          if (member.first == name) scanner_.fail("the key " + quoteText(name) + " appears twice");
-        }
+        if (!keys.insert(name).second) scanner_.fail("the key " + quoteText(name) + " appears twice");
         model.settings.object.emplace_back(name, readJsonTree(scanner_, text_.data()));
       }
     }

@@ -1,3 +1,4 @@
+#include "model/archive/gguf/parts.h"
 #include "model/archive/gguf/source.h"
 
 #include "model/archive/error.h"
@@ -15,24 +16,12 @@ namespace fs = std::filesystem;
 
 constexpr uint64_t kMaxParts = 1000;
 constexpr uint64_t kMaxExperts = 4096;
-// "-00001-of-00003.gguf"
-constexpr size_t kPartEnding = 20;
-
-std::string partName(const std::string& stem, uint64_t part, uint64_t count) {
-  char ending[64];
-  std::snprintf(ending, sizeof ending, "-%05llu-of-%05llu.gguf", (unsigned long long)(part + 1),
-                (unsigned long long)count);
-  return stem + ending;
-}
-
 // The GGUF file of a folder, or the first of its parts.
 fs::path onlyFile(const fs::path& folder) {
   std::vector<std::string> names;
   for (const std::string& name : listFolder(folder)) {
     if (!name.ends_with(".gguf")) continue;
-    const size_t at = name.size() > kPartEnding ? name.size() - kPartEnding : name.size();
-    const bool is_part = name.compare(at, 1, "-") == 0 && name.compare(at + 6, 4, "-of-") == 0;
-    if (!is_part || name.compare(at, 6, "-00001") == 0) names.push_back(name);
+    if (!isPartName(name) || name.compare(name.size() - kPartEnding, 6, "-00001") == 0) names.push_back(name);
   }
   if (names.size() == 1) return folder / names[0];
   throw Error(shown(folder) + ": contains " + std::to_string(names.size()) + " GGUF files: name one of them");

@@ -4,11 +4,12 @@
 #include "model/archive/error.h"
 #include "model/archive/hash.h"
 #include "model/archive/json_document.h"
-#include "model/archive/output_paths.h"
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cstring>
+#include <string_view>
 
 namespace nib::model {
 namespace {
@@ -16,40 +17,45 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::string_view kEnding = ".blob";
+constexpr const char* kPurpose = "unfinished layers";
+
+// A hash and the ending, or the file of activations that do not fit in memory.
+bool owns(const std::string& name) {
+  if (name == "activations") return true;
+  const std::string_view digits = std::string_view(name).substr(0, name.size() - std::min(name.size(), kEnding.size()));
+  return name.ends_with(kEnding) && digits.size() == Hasher().digest().hex().size() &&
+         digits.find_first_not_of("0123456789abcdef") == digits.npos;
+}
+
+std::string lineOf(const Json& head) { return head.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+// Of all that a file says but the hash itself.
+std::string hashOf(Json head, std::span<const std::byte> blob) {
+  head.erase("hash");
+  Hasher hasher;
+  hasher.add(std::string_view(lineOf(head)));
+  hasher.add(blob);
+  return hasher.digest().hex();
+}
 
 }  // namespace
 
 BlobStore::BlobStore(std::filesystem::path folder, std::string identity, bool resume)
-    : folder_(std::move(folder)), identity_(std::move(identity)) {
-  if (std::filesystem::is_symlink(folder_)) {
-    throw Error(shown(folder_) + " is needed for unfinished layers, but is a symbolic link: delete it");
-  }
-  if (std::filesystem::exists(folder_) && !resume) {
-    for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
-      if (!entry.path().filename().string().ends_with(kEnding)) {
-        throw Error(shown(folder_) + " is needed for unfinished layers, but holds " + shown(entry.path().filename()) +
-                    ": move it away");
-      }
-    }
-    removeOutput(folder_);
-  }
-  std::filesystem::create_directories(folder_);
-}
+    : files_(std::move(folder), kPurpose, owns, resume), identity_(std::move(identity)) {}
+
+void BlobStore::check(const std::filesystem::path& folder) { ResumeFolder::check(folder, kPurpose, owns); }
 
 std::filesystem::path BlobStore::pathOf(const std::string& module) const {
   Hasher hasher;
   hasher.add(module);
-  return folder_ / (hasher.digest().hex() + std::string(kEnding));
+  return folder() / (hasher.digest().hex() + std::string(kEnding));
 }
 
 // A line of JSON, then the blob.
 void BlobStore::save(const GptqLayerReport& r, const HostBlob& blob) const {
-  Hasher hasher;
-  hasher.add(std::span<const std::byte>(blob.bytes));
-  const Json head = {{"identity", identity_},
+  Json head = {{"identity", identity_},
                      {"module", r.module},
                      {"bytes", blob.bytes.size()},
-                     {"hash", hasher.digest().hex()},
                      {"loss", r.loss},
                      {"nearest_loss", r.nearest_loss},
                      {"damp", r.damp},
@@ -58,7 +64,8 @@ void BlobStore::save(const GptqLayerReport& r, const HostBlob& blob) const {
                      {"nearest", r.nearest},
                      {"note", r.note},
                      {"order", blob.order}};
-  const std::string line = head.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  head["hash"] = hashOf(head, blob.bytes);
+  const std::string line = lineOf(head) + "\n";
   std::vector<std::byte> bytes(line.size() + blob.bytes.size());
   std::memcpy(bytes.data(), line.data(), line.size());
   std::memcpy(bytes.data() + line.size(), blob.bytes.data(), blob.bytes.size());
@@ -72,9 +79,7 @@ std::optional<BlobStore::Entry> BlobStore::entryOf(const nlohmann::ordered_json&
   }
   Entry entry;
   entry.blob.bytes.assign(blob.begin(), blob.end());
-  Hasher hasher;
-  hasher.add(std::span<const std::byte>(entry.blob.bytes));
-  if (head.value("hash", "") != hasher.digest().hex()) return std::nullopt;
+  if (head.value("hash", "") != hashOf(head, entry.blob.bytes)) return std::nullopt;
   entry.blob.order = head.value("order", std::vector<uint32_t>());
   entry.report.module = module;
   entry.report.loss = head.value("loss", 0.0);
@@ -102,6 +107,6 @@ std::optional<BlobStore::Entry> BlobStore::read(const std::string& module) const
   return std::nullopt;
 }
 
-void BlobStore::remove() const { removeOutput(folder_); }
+void BlobStore::remove() const { files_.remove(); }
 
 }  // namespace nib::model

@@ -3,6 +3,7 @@
 #ifndef NIB_MODEL_QUANTIZE_GPTQ_STORE_H
 #define NIB_MODEL_QUANTIZE_GPTQ_STORE_H
 
+#include "model/archive/resume_folder.h"
 #include "model/quantize/gptq/layer.h"
 
 #include <nlohmann/json_fwd.hpp>
@@ -18,8 +19,11 @@ namespace nib::model {
 
 class BlobStore {
  public:
-  // folder: is made, or emptied unless `resume`. identity: files of other runs are not read. Throws.
+  // folder: is made, or emptied unless `resume`. identity: files of other runs are not read. Throws; also if the folder
+  // holds anything else, or another run uses it.
   BlobStore(std::filesystem::path folder, std::string identity, bool resume);
+  // Throws if the folder cannot be that of a store. Changes nothing.
+  static void check(const std::filesystem::path& folder);
 
   struct Entry {
     GptqLayerReport report;
@@ -31,13 +35,13 @@ class BlobStore {
   std::optional<Entry> read(const std::string& module) const;
   // Deletes the folder. Throws.
   void remove() const;
-  const std::filesystem::path& folder() const { return folder_; }
+  const std::filesystem::path& folder() const { return files_.path(); }
 
  private:
   std::filesystem::path pathOf(const std::string& module) const;
   std::optional<Entry> entryOf(const nlohmann::ordered_json& head, const std::string& module,
                                std::span<const std::byte> blob) const;
-  std::filesystem::path folder_;
+  ResumeFolder files_;
   std::string identity_;
 };
 

@@ -281,7 +281,12 @@ void fill(const Case& c, const Desc& d, const NibMemory& memory, NibRole role, W
 Lines lines(const Desc& d, const NibMemory& memory, NibRole role, NibPart part) {
   if (role == NIB_ROLE_WEIGHTS) return linesOfWeights(d.weights, d.rows * batchOf(d), memory, part);
   if (role == NIB_ROLE_OUTPUT) return linesOfDense(d.result_type, resultStride(d));
-  return role == NIB_ROLE_INPUT && d.input.format == 0 ? linesOfDense(d.input_type, inputStride(d)) : Lines{0, 8};
+  if (role != NIB_ROLE_INPUT || d.input.format != 0) return {0, 8};
+  Lines lines = linesOfDense(d.input_type, inputStride(d));
+  // A row is a token's.
+  if (part == NIB_PART_INDICES) return {uint64_t(d.choices) * 32, 32};
+  if (d.flags & NIB_PRODUCT_EACH_INPUT) lines.row_bits *= d.choices;
+  return lines;
 }
 
 // --------------------------------------------------------------------------------------------- bound

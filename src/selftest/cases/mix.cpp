@@ -76,7 +76,9 @@ void fill(const Case& c, const Desc& d, const NibMemory& memory, NibRole role, W
 
 Lines lines(const Desc& d, const NibMemory&, NibRole role, NibPart part) {
   if (role == NIB_ROLE_OUTPUT) return linesOfDense(NIB_TYPE_F32, resultStride(d));
-  return part == NIB_PART_SOURCE ? linesOfDense(NIB_TYPE_F32, sourceStride(d)) : Lines{uint64_t(d.count) * 32, 32};
+  // A row is what makes one of the result.
+  if (part == NIB_PART_SOURCE) return {uint64_t(d.count) * sourceStride(d) * 32, 32};
+  return part == NIB_PART_SECOND ? Lines{uint64_t(d.count) * 32, 32} : Lines{0, 32};
 }
 
 struct Weights {

@@ -53,11 +53,10 @@ MODELS = {
     "bert_old": (F16, (20, 7), encoder(
         "bert", "BertForPreTraining", 32, 32, 1, 4, 41, max_position_embeddings=24, hidden_act="gelu_new",
         layer_norm_eps=0.005)),
-    # Texts hold the padding token, too.
     "roberta_plain": (F16, (40, 9), encoder(
         "roberta", "RobertaForMaskedLM", 32, 48, 2, 4, 61, max_position_embeddings=42, type_vocab_size=1,
         layer_norm_eps=1e-5, pad_token_id=1, bos_token_id=0, eos_token_id=2)),
-    # The head's activation is gelu, whatever the blocks have.
+    # The head's activation is gelu, whatever the blocks have. The first text holds the padding token, too.
     "roberta_untied": (F32, (24, 8), encoder(
         "roberta", "RobertaForMaskedLM", 24, 32, 2, 3, 37, max_position_embeddings=40, type_vocab_size=2,
         layer_norm_eps=0.03, hidden_act="relu", pad_token_id=5, tie_word_embeddings=False)),

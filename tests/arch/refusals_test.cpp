@@ -113,6 +113,29 @@ TEST_CASE("encoders that nibble does not run are refused by name") {
         "the model has no tensor \"cls.predictions.bias\"");
 }
 
+TEST_CASE("encoders of images that nibble does not run are refused by name") {
+  // The message when the network is built, before it reads an image.
+  const auto vit = [](const char* key, const Json& value) {
+    return refusal("../encoders/vit_plain", with(key, value));
+  };
+  CHECK(vit("image_size", {16, 16, 16}) == "config.json: \"image_size\" must be a number, or two");
+  CHECK(vit("patch_size", 0) == "config.json: \"patch_size\" must be at least 1");
+  CHECK(vit("patch_size", 17) == "config.json: \"patch_size\" exceeds image_size");
+  CHECK(vit("image_size", 2000000000) == "config.json: \"image_size\" or patch_size is too large");
+  CHECK(vit("id2label", Json::object()) == "config.json: \"id2label\" has no label");
+  CHECK(vit("pooler_act", "relu") == "config.json: \"pooler_act\" is not \"tanh\", which nibble does not run");
+  CHECK(vit("hidden_act", "mish") ==
+        "config.json: \"hidden_act\" is \"mish\"; nibble runs silu, gelu, gelu_pytorch_tanh and relu");
+  CHECK(vit("image_size", 20) ==
+        "\"vit.embeddings.position_embeddings\" has 544 elements, but config.json makes it 832");
+  CHECK(vit("num_channels", 1) ==
+        "\"vit.embeddings.patch_embeddings.projection.weight\" is 32 x 3 x 4 x 4, but config.json makes it 32 x 16");
+  CHECK(refusal("../encoders/clip_both", with("vision_config", 1)) ==
+        "config.json: \"vision_config\" must be an object");
+  CHECK(refusal("../encoders/clip_both", with("projection_dim", 8)) ==
+        "\"visual_projection.weight\" is 12 x 24, but config.json makes it 8 x 24");
+}
+
 TEST_CASE("networks that nibble does not run are refused by name") {
   CHECK(refusal("llama_plain", with("model_type", "falcon")) ==
         "config.json: \"model_type\" is \"falcon\"; nibble runs " + kFamilies);

@@ -35,7 +35,16 @@ void readImageEncoder(const Json& given, const ImageDefaults& defaults, uint32_t
   constexpr uint32_t kChannels = 3;
   image.channels = readCount(given, "num_channels", &kChannels);
   if (image.channels == 0) refuseKey("num_channels", "must be at least 1");
-  if (image.patches() == 0) refuseKey("patch_size", "exceeds image_size");
+  if (image.patch_height > image.height || image.patch_width > image.width) {
+    refuseKey("patch_size", "exceeds image_size");
+  }
+  // Beyond, numbers of elements would not fit.
+  constexpr uint64_t kMost = 1 << 24;
+  const uint64_t patches = uint64_t(image.height / image.patch_height) * (image.width / image.patch_width);
+  const uint64_t elements = uint64_t(image.patch_height) * image.patch_width;
+  if (patches > kMost || elements > kMost || elements * image.channels > kMost) {
+    refuseKey("image_size", "or patch_size is too large");
+  }
   Json json = given;
   json["rms_norm_eps"] = readNumber(given, "layer_norm_eps", defaults.epsilon);
   json["vocab_size"] = outputs;
@@ -61,6 +70,7 @@ void readVit(const Json& json, ModelConfig& config) {
   constexpr uint32_t kLabels = 2;
   uint32_t labels = readCount(json, "num_labels", &kLabels);
   if (json.contains("id2label") && json["id2label"].is_object()) labels = uint32_t(json["id2label"].size());
+  if (labels == 0) refuseKey("id2label", "has no label");
   if (readText(json, "pooler_act", "tanh") != "tanh")
     refuseKey("pooler_act", "is not \"tanh\", which nibble does not run");
   readImageEncoder(json, {16, 1e-12}, labels, config);

@@ -2,6 +2,8 @@
 #ifndef NIB_PLAN_KERNEL_CODE_H
 #define NIB_PLAN_KERNEL_CODE_H
 
+#include <cstring>
+
 #include "base/hash.h"
 #include "base/log.h"
 #include "plan/kernel_table.h"
@@ -34,6 +36,14 @@ class KernelCode {
     }
     words_ = unpacked_.data();
     return NIB_SUCCESS;
+  }
+  // Words that have been unpacked before. False if there is no memory for them.
+  bool copy(const uint32_t* words, uint32_t count) {
+    if (!unpacked_.resize(count)) return false;
+    std::memcpy(unpacked_.data(), words, size_t(count) * 4u);
+    words_ = unpacked_.data();
+    count_ = count;
+    return true;
   }
   const uint32_t* words() const { return words_; }
   uint32_t count() const { return count_; }

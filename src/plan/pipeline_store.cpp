@@ -7,7 +7,8 @@
 
 namespace nib {
 
-PipelineStore::PipelineStore(NibContext& context) : context_(context), entries_(context.allocator) {}
+PipelineStore::PipelineStore(NibContext& context)
+    : context_(context), modules_(context.allocator), entries_(context.allocator) {}
 
 size_t PipelineStore::find(const KernelRow& row, const uint32_t* spec, uint32_t spec_count) const {
   for (size_t i = 0; i < entries_.size(); ++i) {
@@ -75,6 +76,7 @@ bool PipelineStore::has(const KernelRow& row, const uint32_t* spec, uint32_t spe
 }
 
 uint32_t PipelineStore::trim() {
+  modules_.clear();
   std::lock_guard<std::mutex> lock(mutex_);
   uint32_t destroyed = 0;
   for (size_t i = 0; i < entries_.size();) {
@@ -95,7 +97,7 @@ NibResult PipelineStore::build(const KernelRow& row, const uint32_t* spec, uint3
                                VkPipeline* out_pipeline) {
   Array<uint32_t> with_modes(context_.allocator), with_mixed_dots(context_.allocator);
   KernelCode whole(context_.allocator);
-  if (const NibResult loaded = whole.load(row, context_.log); loaded != NIB_SUCCESS) return loaded;
+  if (const NibResult loaded = modules_.load(row, context_.log, &whole); loaded != NIB_SUCCESS) return loaded;
   const uint32_t* code = whole.words();
   uint32_t words = whole.count();
   // Continues with a changed copy. False if there is no memory for it.

@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "base/memory.h"
+#include "plan/kernel_cache.h"
 #include "plan/kernel_table.h"
 #include "vk/api.h"
 #include "vk/caps.h"
@@ -24,7 +25,7 @@ class PipelineStore {
                 VkPipeline* out_pipeline);
   void release(VkPipeline pipeline);
   bool has(const KernelRow& row, const uint32_t* spec, uint32_t spec_count) const;
-  uint32_t trim();  // destroys what has no use; returns how many
+  uint32_t trim();  // destroys what has no use, and frees unpacked modules; returns how many pipelines
   void destroyAll();
 
   // For tools that inspect pipelines. Thread-safe.
@@ -51,6 +52,7 @@ class PipelineStore {
                   VkPipeline* out_pipeline);
 
   NibContext& context_;
+  KernelCache modules_;
   mutable std::mutex mutex_;
   std::condition_variable compiled_;
   Array<Entry> entries_;

@@ -214,8 +214,8 @@ TEST_CASE("merged cells keep counts beyond 2^32") {
   nib::selftest::mergeCells(cells, {cell});
   CHECK(cells[0].ran == 1ull << 32);
   CHECK(cells[0].failed == 1ull << 32);
-  CHECK_THROWS(parseCells(R"({"cells":[{"op":"a","type":"b","path":"c","profile":"d","subgroup":"-","ran":1,"failed":2}]})",
-                          "a file"));
+  CHECK_THROWS(parseCells(
+      R"({"cells":[{"op":"a","type":"b","path":"c","profile":"d","subgroup":"-","ran":1,"failed":2}]})", "a file"));
 }
 
 TEST_CASE("a self-test passes only if cases ran and the child kept to the protocol") {

@@ -44,9 +44,9 @@ TEST_CASE("a blob is read again as it was saved, and not if anything of it has c
     REQUIRE(other.find(from) != other.npos);
     return other.replace(other.find(from), from.size(), to);
   };
-  for (const std::string& damaged : {changed("[2,0,1]", "[0,2,1]"), changed("[2,0,1]", "[2,0]"),
-                                     changed("[2,0,1]", "[2,0,9]"), changed("0.25", "-0.5"),
-                                     changed(std::string(40, '\x07'), std::string(40, '\x06'))}) {
+  for (const std::string& damaged :
+       {changed("[2,0,1]", "[0,2,1]"), changed("[2,0,1]", "[2,0]"), changed("[2,0,1]", "[2,0,9]"),
+        changed("0.25", "-0.5"), changed(std::string(40, '\x07'), std::string(40, '\x06'))}) {
     writeText(path, damaged);
     CHECK(!BlobStore(folder, "run", true).read("layer"));
   }

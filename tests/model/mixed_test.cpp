@@ -166,8 +166,7 @@ TEST_CASE("costs are read again by the same run, and by no other") {
   const std::string text = readText(folder / "costs.json");
   std::string other_number = text;
   other_number.replace(other_number.find("0.3333"), 6, "0.3332");
-  for (const std::string& damaged :
-       std::vector<std::string>{text.substr(0, text.size() / 2), "[]", "", other_number}) {
+  for (const std::string& damaged : std::vector<std::string>{text.substr(0, text.size() / 2), "[]", "", other_number}) {
     writeText(folder / "costs.json", damaged);
     CHECK(!MeasuredCosts(folder, "run", true).weightedError("b"));
   }

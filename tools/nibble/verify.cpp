@@ -90,7 +90,8 @@ LineReply VerifyReader::line(const std::string& text) {
 
 LineReply VerifyReader::begin(const Json& step) {
   if (running_ || numberOf(step, "begin") != next_) return refuse("it did not begin case " + std::to_string(next_));
-  if (next_ >= most_cases_) return refuse("more than the " + std::to_string(most_cases_) + " self-tests that there are");
+  if (next_ >= most_cases_)
+    return refuse("more than the " + std::to_string(most_cases_) + " self-tests that there are");
   ++next_;
   name_ = textOf(step, "name");
   kernels_.clear();
@@ -122,7 +123,8 @@ LineReply VerifyReader::end(const Json& step) {
   if (attempts == step.end() || !attempts->is_array() || attempts->empty()) return refuse("a case without attempts");
   for (const Json& attempt : *attempts) {
     const auto names = attempt.is_object() ? namesOf(attempt, "kernels") : std::nullopt;
-    if (!names || names->empty() || !attempt.contains("passed") || !attempt["passed"].is_boolean()) return refuse("a malformed attempt");
+    if (!names || names->empty() || !attempt.contains("passed") || !attempt["passed"].is_boolean())
+      return refuse("a malformed attempt");
     const bool passed = attempt["passed"].get<bool>();
     for (const std::string& kernel : *names) {
       KernelReport& row = report_.kernels[kernel];

@@ -1,5 +1,5 @@
-#include "model/archive/gguf/parts.h"
 #include "model/archive/gguf/source.h"
+#include "model/archive/gguf/parts.h"
 
 #include "model/archive/error.h"
 #include "model/archive/gguf/names.h"

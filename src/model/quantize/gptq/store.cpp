@@ -53,17 +53,9 @@ std::filesystem::path BlobStore::pathOf(const std::string& module) const {
 
 // A line of JSON, then the blob.
 void BlobStore::save(const GptqLayerReport& r, const HostBlob& blob) const {
-  Json head = {{"identity", identity_},
-                     {"module", r.module},
-                     {"bytes", blob.bytes.size()},
-                     {"loss", r.loss},
-                     {"nearest_loss", r.nearest_loss},
-                     {"damp", r.damp},
-                     {"tokens", r.tokens},
-                     {"dead", r.dead},
-                     {"nearest", r.nearest},
-                     {"note", r.note},
-                     {"order", blob.order}};
+  Json head = {{"identity", identity_},          {"module", r.module}, {"bytes", blob.bytes.size()}, {"loss", r.loss},
+               {"nearest_loss", r.nearest_loss}, {"damp", r.damp},     {"tokens", r.tokens},         {"dead", r.dead},
+               {"nearest", r.nearest},           {"note", r.note},     {"order", blob.order}};
   head["hash"] = hashOf(head, blob.bytes);
   const std::string line = lineOf(head) + "\n";
   std::vector<std::byte> bytes(line.size() + blob.bytes.size());

@@ -56,6 +56,7 @@ NibTuning parseLine(std::string_view line, const std::string& where) {
   NibTuning t{};
   if (words.size() != 9 || words[2] != "from" || words[4] != "tokens:") refuse();
   if (!readNumber(words[3], t.tokens)) refuse();
+  if (t.tokens == 0) throw Error(where + ": a choice is from 1 token at least");
   for (size_t i = 0; i < 4; ++i) {
     if (!readNumber(words[5 + i], t.value[i])) refuse();
   }

@@ -23,11 +23,10 @@ class KernelCache {
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       const Slot* slot = find(row);
-      if (slot != nullptr && code->copy(slot->words, row.spirv_words)) return NIB_SUCCESS;
+      if (slot != nullptr) return code->copy(row, slot->words, log);
     }
     const NibResult result = code->load(row, log);
-    if (result == NIB_SUCCESS) keep(row, *code);
-    return result;
+    return result == NIB_SUCCESS ? keep(row, *code, log) : result;
   }
   // Frees the words.
   void clear() {
@@ -50,16 +49,17 @@ class KernelCache {
     }
     return nullptr;
   }
-  // In place of the oldest. Without memory nothing is kept.
-  void keep(const KernelRow& row, const KernelCode& code) {
+  // In place of the oldest.
+  NibResult keep(const KernelRow& row, const KernelCode& code, const Log& log) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (find(row) != nullptr) return;
+    if (find(row) != nullptr) return NIB_SUCCESS;
     auto* words = static_cast<uint32_t*>(memory_.allocate(size_t(code.count()) * 4u, alignof(uint32_t)));
-    if (words == nullptr) return;
+    if (words == nullptr) return KernelCode::failMemory(row, log);
     std::memcpy(words, code.words(), size_t(code.count()) * 4u);
     Slot& slot = slots_[next_++ % kModules];
     memory_.release(slot.words);
     slot = {&row, words};
+    return NIB_SUCCESS;
   }
 
   HostMemory memory_;

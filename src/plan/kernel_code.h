@@ -28,22 +28,23 @@ class KernelCode {
     count_ = row.spirv_words;
     if (row.packed == nullptr) return NIB_SUCCESS;
     const packing::Unpacked result = packing::unpack(*row.packed, memory_, &unpacked_);
-    if (result == packing::Unpacked::kOutOfMemory) {
-      return log.fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of host memory", row.module);
-    }
+    if (result == packing::Unpacked::kOutOfMemory) return failMemory(row, log);
     if (result != packing::Unpacked::kYes) {
       return log.fail(NIB_ERROR_UNSUPPORTED, "%s: this program's copy of the kernel is damaged", row.module);
     }
     words_ = unpacked_.data();
     return NIB_SUCCESS;
   }
-  // Words that have been unpacked before. False if there is no memory for them.
-  bool copy(const uint32_t* words, uint32_t count) {
-    if (!unpacked_.resize(count)) return false;
-    std::memcpy(unpacked_.data(), words, size_t(count) * 4u);
+  // Words of the row that have been unpacked before.
+  NibResult copy(const KernelRow& row, const uint32_t* words, const Log& log) {
+    if (!unpacked_.resize(row.spirv_words)) return failMemory(row, log);
+    std::memcpy(unpacked_.data(), words, size_t(row.spirv_words) * 4u);
     words_ = unpacked_.data();
-    count_ = count;
-    return true;
+    count_ = row.spirv_words;
+    return NIB_SUCCESS;
+  }
+  static NibResult failMemory(const KernelRow& row, const Log& log) {
+    return log.fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of host memory", row.module);
   }
   const uint32_t* words() const { return words_; }
   uint32_t count() const { return count_; }

@@ -59,5 +59,7 @@ TEST_CASE("a malformed line is refused with its number") {
   }
   CHECK(refusalOf("dance int4 from 1 tokens: 32 4 1 2\n").find("dance cannot be tuned") != std::string::npos);
   CHECK(refusalOf("matvec int5 from 1 tokens: 32 4 1 2\n").find("no format is called int5") != std::string::npos);
+  CHECK(refusalOf("matvec int4 from 0 tokens: 32 4 1 2\n").find("test.tuning:1: a choice is from 1") !=
+        std::string::npos);
   CHECK(refusalOf("").find("no such file") != std::string::npos);
 }

@@ -65,6 +65,11 @@ TEST_CASE("a folder of other files, or of another run, is no store, with and wit
     CHECK_THROWS_WITH_AS(BlobStore::check(folder), doctest::Contains("holds notes.blob"), Error);
     CHECK(readText(folder / "notes.blob") == "mine");
     fs::remove(folder / "notes.blob");
+    // A name of nibble's own, in a folder that nibble did not make.
+    writeText(folder / "activations", "mine");
+    CHECK_THROWS_WITH_AS(BlobStore(folder, "run", resume), doctest::Contains("holds activations"), Error);
+    CHECK(readText(folder / "activations") == "mine");
+    fs::remove(folder / "activations");
     fs::create_directory(folder / "sub");
     CHECK_THROWS_WITH_AS(BlobStore(folder, "run", resume), doctest::Contains("holds sub"), Error);
     fs::remove(folder / "sub");

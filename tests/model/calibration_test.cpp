@@ -297,6 +297,13 @@ TEST_CASE("a broken CALIB.json is refused with the path of the error") {
   refused("\"x\".count", [](Json& j) { j["tensors"]["x"]["count"] = 28; });
   refused("\"x\".nonfinite", [](Json& j) { j["tensors"]["x"]["nonfinite"] = 1; });
   refused("twice", [](Json& j) { j["tensors"]["x"]["data"].push_back(j["tensors"]["x"]["data"][0]); });
+  refused("must be at least 0", [](Json& j) { j["tensors"]["x"]["moments"]["squares"] = -1; });
+  refused("min above its max", [](Json& j) { j["tensors"]["x"]["ema"]["min"] = 100; });
+  refused("of minmax", [](Json& j) {
+    Json& x = j["tensors"]["x"];
+    x["method"] = "minmax";
+    for (const char* key : {"min", "max", "scale"}) x[key] = 0.25 * x[key].get<double>();
+  });
   refused("beyond its bins", [](Json& j) { j["tensors"]["x"]["histogram"]["exponent"] = 100; });
   // A sum that wraps to the right one.
   refused("counts", [](Json& j) {

@@ -238,8 +238,8 @@ def test_resume(tool):
         check(same_files(tool.path("whole"), tool.path("killed")), "a resumed run gives other bytes")
         check(not os.path.exists(tool.path("killed.costs")), "a resumed run leaves costs")
     check(all(seen), "no run was killed with costs")
-    # Costs of an earlier run are read: wrong ones change the choice. Those of another run are not.
-    for budget, wrong in (("3.5", True), ("3.6", False)):
+    # Costs that were changed by hand are measured again, as are those of another run. mixed_test reads good ones.
+    for budget in ("3.5", "3.6"):
         os.makedirs(tool.path("killed.costs"))
         process = subprocess.Popen(tool.command("killed", *arguments, "--force"), stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL)
@@ -260,7 +260,7 @@ def test_resume(tool):
             json.dump(kept, file)
         report = tool.quantize("killed", *tool.data, "--budget", budget, "--format", "gptq", "--resume")
         unit = next(u for u in report["mixed"]["units"] if " ".join(u["layers"]) in first)
-        check((unit["type"] == "int8") == wrong, f"budget {budget}: {first} became {unit['type']}")
+        check(unit["type"] != "int8", f"budget {budget}: {first} became {unit['type']}")
 
 
 def test_text(tool):

@@ -212,6 +212,15 @@ def test_refusals(tool, sample, device):
                  "-o", "no", "--transform", "rotate", "--device", device)
     tool.check(not [n for n in os.listdir(".") if n.startswith("no")], "a refused run left something")
 
+    os.mkdir("foreign.transform")
+    with open("foreign.transform/activations", "w", encoding="utf-8") as file:
+        file.write("mine")
+    tool.refused("holds activations: move it away", "quantize", sample, "-o", "foreign", "--transform", "equalize",
+                 "--device", device)
+    with open("foreign.transform/activations", encoding="utf-8") as file:
+        tool.check(file.read() == "mine", "somebody's file has changed")
+    tool.check(not os.path.exists("foreign"), "a refused run wrote its output")
+
 
 def test_device(tool, families, device):
     """Another device finds the same losses as the CPU, and models that differ as little."""

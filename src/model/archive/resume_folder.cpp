@@ -36,8 +36,10 @@ void ResumeFolder::check(const fs::path& folder, const std::string& purpose, Own
   if (type == fs::file_type::symlink) refuse("is a symbolic link: delete it");
   if (type == fs::file_type::not_found) return;
   if (type != fs::file_type::directory) refuse("is a file: move it away");
+  // Somebody else's file may have such a name, but then there is no lock beside it.
+  const bool made_here = isRegular(folder / kLock);
   for (const std::string& name : listFolder(folder)) {
-    if ((owns(name) || isTemporary(name) || name == kLock) && isRegular(folder / name)) continue;
+    if (made_here && (owns(name) || isTemporary(name) || name == kLock) && isRegular(folder / name)) continue;
     refuse("holds " + shown(name) + ": move it away");
   }
 }
@@ -55,8 +57,9 @@ ResumeFolder::ResumeFolder(fs::path folder, const std::string& purpose, Owns own
 
 void ResumeFolder::remove() const {
   for (const std::string& name : listFolder(folder_)) {
-    if (isTemporary(name) || owns_(name) || name == kLock) fs::remove(folder_ / name);
+    if (isTemporary(name) || owns_(name)) fs::remove(folder_ / name);
   }
+  fs::remove(folder_ / kLock);
   std::error_code error;
   fs::remove(folder_, error);  // not if somebody else has put something into it
 }

@@ -14,8 +14,8 @@ class ResumeFolder {
  public:
   // Whether a file of this name is nibble's own.
   using Owns = bool (*)(const std::string& name);
-  // Throws if the path cannot be such a folder: it is a link or a file, or holds anything else. Changes nothing.
-  // purpose: for messages, "unfinished layers".
+  // Throws if the path cannot be such a folder: it is a link or a file, holds files but was not made by this class,
+  // or holds anything else. Changes nothing. purpose: for messages, "unfinished layers".
   static void check(const std::filesystem::path& folder, const std::string& purpose, Owns owns);
 
   // Makes the folder and locks it; empties it unless `resume`. Throws; also if another run has the lock.

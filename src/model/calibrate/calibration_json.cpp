@@ -253,6 +253,31 @@ void checkScale(const Value& value, bool symmetric, ChosenRange& range) {
   range = follows;
 }
 
+// The range of minmax follows from the smallest and the largest value seen.
+void checkMinmax(const Value& value, bool symmetric, const NibHistogramHead& head, const ChosenRange& range) {
+  const double low = std::min(0.0, double(head.min)), high = std::max(0.0, double(head.max));
+  const double reach = std::max(-low, high);
+  if (range.min == (symmetric ? -reach : low) && range.max == (symmetric ? reach : high)) return;
+  char text[200];
+  std::snprintf(text, sizeof text, "has the range %.9g to %.9g of minmax, but its histogram is from %.9g to %.9g",
+                range.min, range.max, double(head.min), double(head.max));
+  value.fail(std::string(text) + ": write it again with `nibble calibrate --merge`");
+}
+
+NibMoments readMoments(const Value& value, const NibHistogramHead& head) {
+  const double absmax = std::max(std::fabs(double(head.min)), std::fabs(double(head.max)));
+  const NibMoments m{head.finite_count, head.nonfinite_count, absmax, value.at("sum").number(),
+                     value.at("squares").number()};
+  if (m.squares < 0) value.at("squares").fail("must be at least 0");
+  return m;
+}
+
+NibEma readEma(const Value& value) {
+  const NibEma e{value.at("min").number(), value.at("max").number(), value.at("batches").count()};
+  if (e.min > e.max) value.fail("has a min above its max");
+  return e;
+}
+
 // None if there are no log-spaced counts: in files of schema 1, and after merging with such a file.
 std::optional<uint32_t> readLogBits(const Value& value, uint64_t schema) {
   if (schema == kOldestSchema) return std::nullopt;
@@ -287,17 +312,11 @@ CalibratedTensor readTensor(const Value& value, uint64_t schema) {
     c.histograms.push_back(readHistogram(p, c.bins, c.log_bits));
   });
   size_t i = 0;
-  value.at("moments").forChannels(c.by_channel, c.channels, [&](const Value& p) {
-    const NibHistogramHead& head = c.histograms[i++].head;
-    const double absmax = std::max(std::fabs(double(head.min)), std::fabs(double(head.max)));
-    c.moments.push_back(
-        {head.finite_count, head.nonfinite_count, absmax, p.at("sum").number(), p.at("squares").number()});
-  });
+  value.at("moments").forChannels(c.by_channel, c.channels,
+                                  [&](const Value& p) { c.moments.push_back(readMoments(p, c.histograms[i++].head)); });
   const Value ema = value.at("ema");
   if (!ema.json.is_null()) {
-    ema.forChannels(c.by_channel, c.channels, [&](const Value& p) {
-      c.ema.push_back({p.at("min").number(), p.at("max").number(), p.at("batches").count()});
-    });
+    ema.forChannels(c.by_channel, c.channels, [&](const Value& p) { c.ema.push_back(readEma(p)); });
   }
   const Value data = value.at("data");
   if (!data.json.is_array()) data.fail("must be a list");
@@ -319,12 +338,16 @@ CalibratedTensor readTensor(const Value& value, uint64_t schema) {
     if (zero < -128 || zero > 127 || zero != std::floor(zero)) p.fail("must be a whole number from -128 to 127");
     r.zero_point = int32_t(zero);
   });
-  for (ChosenRange& r : t.ranges) {
+  for (size_t at = 0; at < t.ranges.size(); ++at) {
+    ChosenRange& r = t.ranges[at];
     if (!(r.min <= 0 && r.max >= 0)) {
       value.fail("has a range without 0: min " + std::to_string(r.min) + ", max " + std::to_string(r.max));
     }
     if (!(r.scale >= 0 && std::isfinite(r.scale))) value.at("scale").fail("must be a finite number of at least 0");
     checkScale(value, t.choice.symmetric, r);
+    if (!t.choice.ema && t.choice.method == NIB_RANGE_MINMAX) {
+      checkMinmax(value, t.choice.symmetric, c.histograms[at].head, r);
+    }
   }
   checkTotals(value, c);
   return t;

@@ -1,32 +1,35 @@
 #include "model/transform/apply.h"
 
 #include "model/archive/error.h"
+#include "model/archive/resume_folder.h"
 #include "model/run/network_view.h"
 #include "model/transform/edited_source.h"
 
-#include <system_error>
+#include <exception>
+#include <string>
 
 namespace nib::model {
 namespace {
 
+// Activations that do not fit in memory.
+bool owns(const std::string& name) { return name == "activations"; }
+
 // A folder that lasts as long as the object.
 class WorkFolder {
  public:
-  explicit WorkFolder(std::filesystem::path path) : path_(std::move(path)) {
-    std::error_code error;
-    made_ = std::filesystem::create_directory(path_, error);
-    if (error) throw Error(shown(path_) + ": cannot be made: " + error.message());
-  }
+  explicit WorkFolder(const std::filesystem::path& path) : files_(path, "activations", owns, false) {}
   ~WorkFolder() {
-    std::error_code ignored;
-    if (made_) std::filesystem::remove(path_, ignored);
+    try {
+      files_.remove();
+    } catch (const std::exception&) {
+      // The next run removes it.
+    }
   }
   WorkFolder(const WorkFolder&) = delete;
   WorkFolder& operator=(const WorkFolder&) = delete;
 
  private:
-  std::filesystem::path path_;
-  bool made_ = false;
+  ResumeFolder files_;
 };
 
 }  // namespace

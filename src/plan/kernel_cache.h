@@ -17,16 +17,14 @@ class KernelCache {
   KernelCache(const KernelCache&) = delete;
   KernelCache& operator=(const KernelCache&) = delete;
 
-  // As KernelCode::load. Thread-safe; no lock is held while a module is unpacked.
+  // As KernelCode::load. Thread-safe; no lock is held while a module is unpacked, or while the log is called.
   NibResult load(const KernelRow& row, const Log& log, KernelCode* code) {
     if (row.packed == nullptr) return code->load(row, log);
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      const Slot* slot = find(row);
-      if (slot != nullptr) return code->copy(row, slot->words, log);
-    }
+    bool copied = false;
+    if (find(row, code, &copied)) return copied ? NIB_SUCCESS : KernelCode::failMemory(row, log);
     const NibResult result = code->load(row, log);
-    return result == NIB_SUCCESS ? keep(row, *code, log) : result;
+    if (result != NIB_SUCCESS) return result;
+    return keep(row, *code) ? NIB_SUCCESS : KernelCode::failMemory(row, log);
   }
   // Frees the words.
   void clear() {
@@ -43,23 +41,34 @@ class KernelCache {
     const KernelRow* row = nullptr;
     uint32_t* words = nullptr;
   };
-  const Slot* find(const KernelRow& row) const {
+  bool holds(const KernelRow& row, const uint32_t** words) const {
     for (const Slot& slot : slots_) {
-      if (slot.row == &row) return &slot;
+      if (slot.row != &row) continue;
+      *words = slot.words;
+      return true;
     }
-    return nullptr;
+    return false;
   }
-  // In place of the oldest.
-  NibResult keep(const KernelRow& row, const KernelCode& code, const Log& log) {
+  // Whether the module is here. *copied: whether there was memory for a copy.
+  bool find(const KernelRow& row, KernelCode* code, bool* copied) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (find(row) != nullptr) return NIB_SUCCESS;
+    const uint32_t* words = nullptr;
+    if (!holds(row, &words)) return false;
+    *copied = code->copy(words, row.spirv_words);
+    return true;
+  }
+  // In place of the oldest. False without memory.
+  bool keep(const KernelRow& row, const KernelCode& code) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const uint32_t* kept = nullptr;
+    if (holds(row, &kept)) return true;
     auto* words = static_cast<uint32_t*>(memory_.allocate(size_t(code.count()) * 4u, alignof(uint32_t)));
-    if (words == nullptr) return KernelCode::failMemory(row, log);
+    if (words == nullptr) return false;
     std::memcpy(words, code.words(), size_t(code.count()) * 4u);
     Slot& slot = slots_[next_++ % kModules];
     memory_.release(slot.words);
     slot = {&row, words};
-    return NIB_SUCCESS;
+    return true;
   }
 
   HostMemory memory_;

@@ -35,13 +35,13 @@ class KernelCode {
     words_ = unpacked_.data();
     return NIB_SUCCESS;
   }
-  // Words of the row that have been unpacked before.
-  NibResult copy(const KernelRow& row, const uint32_t* words, const Log& log) {
-    if (!unpacked_.resize(row.spirv_words)) return failMemory(row, log);
-    std::memcpy(unpacked_.data(), words, size_t(row.spirv_words) * 4u);
+  // Words that have been unpacked before. False if there is no memory for them.
+  bool copy(const uint32_t* words, uint32_t count) {
+    if (!unpacked_.resize(count)) return false;
+    std::memcpy(unpacked_.data(), words, size_t(count) * 4u);
     words_ = unpacked_.data();
-    count_ = row.spirv_words;
-    return NIB_SUCCESS;
+    count_ = count;
+    return true;
   }
   static NibResult failMemory(const KernelRow& row, const Log& log) {
     return log.fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of host memory", row.module);

@@ -19,7 +19,7 @@ layout(set = 0, binding = 3, std430) readonly buffer Logits { float logits[]; };
 
 float logitOf(uint row, uint j) { return logits[push.logits_word + push.head.delta3 + row * push.count + j]; }
 
-// What is taken from a row's logits before e is raised to them, and the factor of the powers.
+// offset: is taken from a row's logits before e is raised to them. factor: of the powers.
 void beginRow(uint row, out float offset, out float factor) {
   offset = 0.0;
   factor = 1.0;

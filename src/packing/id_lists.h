@@ -1,5 +1,5 @@
-// What a module has said about its ids so far: names, which are hashes of what defines them, types, and lists of the
-// ids of each type, the last used first.
+// The facts that a module has told about its ids so far: names, which are hashes of what defines them, types, and lists
+// of the ids of each type, the last used first.
 #ifndef NIB_PACKING_ID_LISTS_H
 #define NIB_PACKING_ID_LISTS_H
 

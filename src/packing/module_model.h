@@ -17,7 +17,7 @@
 
 namespace nib::packing {
 
-// What a program knows of a module before it unpacks it.
+// A program knows this of a module before it unpacks it.
 struct ModuleSize {
   uint32_t words, bound, version;
 };
@@ -122,7 +122,7 @@ class ModuleModel {
   uint32_t instruction_count_, run_count_, first_of_last_;  // the last: the first instruction of the last module
   Module modules_[kMaxModules];
 
-  // Of the module that is being coded.
+  // The state of the module that is being coded.
   uint32_t which_;
   IdLists ids_;
   NewestTable<12> ordinals_, local_ordinals_;

@@ -92,7 +92,7 @@ MODELS = {
                         "max_position_embeddings": 8, "bos_token_id": 1, "eos_token_id": 2}}),
 }
 
-# What ends of names of tensors become in the file.
+# Ends of names of tensors, and those that the file has instead.
 RENAMED = {"bert_old": {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}}
 
 

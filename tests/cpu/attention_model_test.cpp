@@ -6,6 +6,7 @@
 #include <cstring>
 #include <vector>
 
+#include "case_bound.h"
 #include "memory_checks.h"
 #include "model_ops.h"
 #include "ops/attention.h"
@@ -195,18 +196,7 @@ TEST_SUITE_BEGIN("attention");
 TEST_CASE("every case of attention is within its bound of double precision") {
   const std::vector<selftest::Case> list = selftest::casesOf(NIB_OP_ATTENTION, 0, selftest::Extent::kFull);
   CHECK(list.size() >= 150);
-  for (const selftest::Case& c : list) {
-    INFO(c.name());
-    NibMemory memory{sizeof(NibMemory)};
-    REQUIRE(nibGetMemory(c.desc(), nullptr, &memory) == NIB_SUCCESS);
-    const selftest::Images before = selftest::makeImages(c, memory);
-    selftest::Images after = before;
-    selftest::runReference(c, memory, after);
-    const selftest::Farthest worst = selftest::farthest(c, memory, before, after.role[NIB_ROLE_OUTPUT].data());
-    CHECK_MESSAGE(worst.ratio <= 1, worst.text(c, memory));
-    CHECK(after.role[NIB_ROLE_WEIGHTS] == before.role[NIB_ROLE_WEIGHTS]);
-    CHECK(after.role[NIB_ROLE_INPUT] == before.role[NIB_ROLE_INPUT]);
-  }
+  for (const selftest::Case& c : list) expectWithinBound(c);
 }
 
 // The first key has score s, the others 0: weights e^s : 1 : 1 : 1.

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <vector>
 
+#include "case_bound.h"
 #include "memory_checks.h"
 #include "model_ops.h"
 #include "prepare.h"
@@ -222,18 +223,7 @@ TEST_CASE("orders of the sizes that models have") {
 TEST_CASE("every case of hadamard is within its bound of double precision") {
   const std::vector<selftest::Case> list = selftest::casesOf(NIB_OP_HADAMARD, 0, selftest::Extent::kFull);
   CHECK(list.size() >= 200);
-  for (const selftest::Case& c : list) {
-    INFO(c.name());
-    NibMemory memory{sizeof(NibMemory)};
-    REQUIRE(nibGetMemory(c.desc(), nullptr, &memory) == NIB_SUCCESS);
-    const selftest::Images before = selftest::makeImages(c, memory);
-    selftest::Images after = before;
-    selftest::runReference(c, memory, after);
-    const selftest::Farthest worst = selftest::farthest(c, memory, before, after.role[NIB_ROLE_OUTPUT].data());
-    CHECK_MESSAGE(worst.ratio <= 1, worst.text(c, memory));
-    CHECK(after.role[NIB_ROLE_WEIGHTS] == before.role[NIB_ROLE_WEIGHTS]);
-    CHECK(after.role[NIB_ROLE_INPUT] == before.role[NIB_ROLE_INPUT]);
-  }
+  for (const selftest::Case& c : list) expectWithinBound(c);
 }
 
 TEST_CASE("transforms by hand") {

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <vector>
 
+#include "case_bound.h"
 #include "memory_checks.h"
 #include "model_ops.h"
 #include "prepare.h"
@@ -125,18 +126,7 @@ TEST_SUITE_BEGIN("norm");
 TEST_CASE("every case of norm is within its bound of double precision") {
   const std::vector<selftest::Case> list = selftest::casesOf(NIB_OP_NORM, 0, selftest::Extent::kFull);
   CHECK(list.size() >= (nibFormatById(NIB_FORMAT_INT8) != nullptr ? 100u : 60u));
-  for (const selftest::Case& c : list) {
-    INFO(c.name());
-    NibMemory memory{sizeof(NibMemory)};
-    REQUIRE(nibGetMemory(c.desc(), nullptr, &memory) == NIB_SUCCESS);
-    const selftest::Images before = selftest::makeImages(c, memory);
-    selftest::Images after = before;
-    selftest::runReference(c, memory, after);
-    const selftest::Farthest worst = selftest::farthest(c, memory, before, after.role[NIB_ROLE_OUTPUT].data());
-    CHECK_MESSAGE(worst.ratio <= 1, worst.text(c, memory));
-    CHECK(after.role[NIB_ROLE_WEIGHTS] == before.role[NIB_ROLE_WEIGHTS]);
-    CHECK(after.role[NIB_ROLE_INPUT] == before.role[NIB_ROLE_INPUT]);
-  }
+  for (const selftest::Case& c : list) expectWithinBound(c);
 }
 
 // The root of the mean square of 3 and 4 twice each is 3.5355; of (1, 1, -1, -1) plus 5 the mean is 5, the deviation 1.

@@ -99,7 +99,7 @@ NibMatmulDesc matmulDesc() {
   return desc;
 }
 
-// What the loader thread makes.
+// The loader thread makes these.
 struct Plans {
   NibPlan* quantize = nullptr;
   NibPlan* product = nullptr;

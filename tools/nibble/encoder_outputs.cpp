@@ -33,7 +33,7 @@ Wanted wantedOf(const std::string& text) {
   return wanted;
 }
 
-// What the network has for one sequence.
+// The kinds of outputs that the network has for one sequence.
 std::vector<std::string> kindsOf(const model::ModelConfig& config) {
   std::vector<std::string> kinds = {"hidden", "pooled"};
   if (config.block == model::BlockKind::kVit) kinds.push_back("logits");

@@ -76,7 +76,7 @@ constexpr bool isEncoderBlock(BlockKind block) {
   return block == BlockKind::kBert || block == BlockKind::kVit || block == BlockKind::kClip;
 }
 
-// What a network of images reads: patches of equal size, each a token, behind a token for the whole.
+// The input of a network of images: patches of equal size, each a token, behind a token for the whole.
 struct ImageConfig {
   uint32_t channels = 0, height = 0, width = 0, patch_height = 0, patch_width = 0;
   uint32_t patches() const { return height / patch_height * (width / patch_width); }

@@ -78,11 +78,11 @@ std::vector<ScaleGroup> scaleGroups(const ModelConfig& config, uint32_t layer);
 struct HiddenStates {
   std::string embedding, norm, head;  // the embedding of tokens, the last norm, the head behind it
   std::string positions = {};         // the table of learned positions
-  // Of encoders: the table of token types, the norm behind the sum, the layer in front of the last norm, the tensor of
+  // For encoders: the table of token types, the norm behind the sum, the layer in front of the last norm, the tensor of
   // the head's bias, the layer that pools.
   std::string types = {}, embedding_norm = {}, transform = {}, head_bias = {}, pooler = {};
-  // Of images, too: the norm behind the last block, and the tensor of the token for the whole. `embedding` is the layer
-  // of patches, `positions` a tensor.
+  // For images, too: the norm behind the last block, and the tensor of the token for the whole. `embedding` is the
+  // layer of patches, `positions` a tensor.
   std::string body_norm = {}, class_token = {};
 };
 HiddenStates hiddenStates(const ModelConfig& config);

@@ -1,4 +1,4 @@
-// What a step of several sequences gives to the graphs of a network besides hidden states.
+// The inputs of a network's graphs besides hidden states, for a step of several sequences.
 #ifndef NIB_MODEL_ARCH_STEP_INPUTS_H
 #define NIB_MODEL_ARCH_STEP_INPUTS_H
 
@@ -28,7 +28,7 @@ class StepInputs {
 
  private:
   void addPositions(uint32_t position, std::span<const uint32_t> ids);
-  // What a token sees: keys of a sequence of `length` tokens from first_row on.
+  // The keys that a token sees: those of a sequence of `length` tokens from first_row on.
   void addVisible(uint32_t first_row, uint32_t length, uint32_t at);
 
   const ModelConfig* config_;

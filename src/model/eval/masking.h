@@ -1,6 +1,6 @@
 // Which tokens of a text an encoder has to predict.
 //
-// Of the tokens of a window that are not special, 15 % are chosen, rounded, at least one, without replacement, by a
+// 15 % of a window's tokens that are not special are chosen, rounded, at least one, without replacement, by a
 // generator that the seed and the number of the window start. Each is replaced by the mask token: unlike training,
 // which leaves some of them or makes them others. The other tokens, before and after, are read as they are. So the loss
 // measures how well a token is predicted from 85 % of both sides; it is no probability of the text, and not comparable

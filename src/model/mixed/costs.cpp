@@ -18,7 +18,7 @@ constexpr const char* kPurpose = "the losses of layers";
 
 bool owns(const std::string& name) { return name == kFile; }
 
-// Of all that the file says but the hash itself.
+// The hash is of all that the file says but the hash itself.
 std::string hashOf(Json json) {
   json.erase("hash");
   Hasher hasher;

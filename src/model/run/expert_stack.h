@@ -25,7 +25,7 @@ class ExpertStack {
  public:
   // desc: the product, with choices.
   explicit ExpertStack(const NibMatmulDesc& desc);
-  // Of the blob of one matrix.
+  // The size of the blob of one matrix.
   uint64_t bytesOfOne(const NibWeights& weights) const;
   // Throws if the rows of a matrix do not end on a word. name: for messages.
   void put(uint32_t expert, const NibWeights& weights, std::span<const std::byte> blob, const std::string& name);

@@ -76,7 +76,7 @@ class Runner {
   void setHidden(uint32_t first, std::span<const float> values);
   // The `count` most likely next tokens, at most NIB_SELECT_MAX_COUNT, after the token of a hidden row. Throws.
   Candidates select(uint32_t row, uint32_t count, float temperature = 1);
-  // What an encoder's pooler makes of hidden rows. Throws.
+  // The results of an encoder's pooler for hidden rows. Throws.
   std::vector<float> pooled(std::span<const uint32_t> rows);
   // The logits of hidden rows. Throws.
   std::vector<float> logits(std::span<const uint32_t> rows);

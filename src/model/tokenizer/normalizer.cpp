@@ -62,7 +62,7 @@ std::string withoutAccents(const std::string& text) {
   return out;
 }
 
-// What BERT removes, and what it makes a space.
+// BERT removes some characters and makes others a space.
 std::string cleaned(const std::string& text) {
   std::string out;
   eachCode(text, [&](uint32_t code) {

@@ -29,7 +29,7 @@ bool owns(const std::string& name) {
 
 std::string lineOf(const Json& head) { return head.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
-// Of all that a file says but the hash itself.
+// The hash is of all that a file says but the hash itself.
 std::string hashOf(Json head, std::span<const std::byte> blob) {
   head.erase("hash");
   Hasher hasher;
